@@ -1,0 +1,47 @@
+"""The public contracts: everything a plugin needs to import from sslplug."""
+
+from sslplug.contracts.component import Choice, Component, Options, Tags, tags
+from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
+from sslplug.contracts.model import (
+    Assembly,
+    Decoder,
+    Distribution,
+    Embedding,
+    Encoder,
+    Method,
+    Objective,
+    Part,
+    Progress,
+)
+from sslplug.contracts.plugin import API, Plugin
+from sslplug.contracts.task import Kind, Split, Task
+from sslplug.contracts.view import Target, View, Views
+
+__all__ = [
+    "API",
+    "Assembly",
+    "Choice",
+    "Component",
+    "DataContext",
+    "Decoder",
+    "Distribution",
+    "DomainData",
+    "Embedding",
+    "Encoder",
+    "Kind",
+    "LabelledRows",
+    "Method",
+    "Objective",
+    "Options",
+    "Order",
+    "Part",
+    "Plugin",
+    "Progress",
+    "Split",
+    "Tags",
+    "Target",
+    "Task",
+    "View",
+    "Views",
+    "tags",
+]

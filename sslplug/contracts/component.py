@@ -1,0 +1,84 @@
+"""A component: a named part that a recipe can choose. Options in, object out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Base of every component's options: frozen, typed, no unknown keys. Defaults live here and nowhere else.
+
+    Give each field a ``Field(description=...)`` of one line: ``sslplug info`` and the JSON Schema print it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False, protected_namespaces=())
+
+
+class Choice(Options):
+    """A component chosen inside another component's options: ``{name: mlp, width: 64}``.
+
+    The name picks the component, the other keys are its options. The composition file checks and builds them; the
+    surrounding component receives the finished object through ``Assembly``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    def given(self) -> dict[str, Any]:
+        """The options as written, without the name."""
+        return dict(self.model_extra or {})
+
+
+Tags = frozenset[str]
+
+
+def no_tags(options: Any) -> Tags:
+    """The default of ``provides`` and ``needs``: nothing."""
+    return frozenset()
+
+
+@dataclass(frozen=True)
+class Component:
+    """One choosable part.
+
+    options   the pydantic model of its options; ``options()`` must be valid, or name what is missing
+    build     the function that makes the object; its arguments depend on the role, see :class:`sslplug.contracts.Plugin`
+    summary   one line of meaning
+    provides  options -> tags this part brings;  needs: options -> tags that some other part must bring
+
+    Tags, the whole vocabulary of "does this recipe fit together":
+      pair                two or more views of the same instances (rows matched by position or ids)
+      many                more than two views
+      masks               views hide tokens (``View.mask``); an encoder that needs them says so, one that honours them provides
+                          ``hides``
+      negatives           views bring a corrupted view with role "negative"
+      target:<name>       views bring ``View.targets[name]``
+      labels              training batches carry the labels of a task's training rows (``train.labels``)
+      level:<level>       the encoder brings embeddings of that level
+      two-levels          the encoder brings an ``owner`` from a fine to a coarse level
+      score:views         an objective that compares any two or more views' embeddings
+      score:prediction    an objective that compares a prediction (first) with a target (second)
+      score:levels        an objective that compares rows with the summaries that own them
+      queue               an objective that accepts further negatives
+    """
+
+    options: type[Options]
+    build: Callable[..., Any]
+    summary: str
+    provides: Callable[[Any], Tags] = no_tags
+    needs: Callable[[Any], Tags] = no_tags
+
+
+def tags(*names: str) -> Callable[[Any], Tags]:
+    """Tags that do not depend on the options.
+
+    >>> sorted(tags("pair", "many")(None))
+    ['many', 'pair']
+    """
+    fixed = frozenset(names)
+    return lambda options: fixed

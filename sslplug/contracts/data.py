@@ -1,0 +1,90 @@
+"""A domain's data: training batches, every row in fixed order, labelled tasks, raw features for the boosted trees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from sslplug.contracts.task import Task
+from sslplug.contracts.view import View
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which batches, in which order: a pure function of these numbers.
+
+    seed, epoch   name the shuffle
+    rank, world   rank r of w gets the r-th of w equal shares of each global batch
+    batch_size    rows of the global batch; 0 means all rows
+    labels        a task whose labels training batches may carry, on its allowed rows alone; None: no label is read
+    """
+
+    seed: int
+    epoch: int
+    rank: int = 0
+    world: int = 1
+    batch_size: int = 0
+    labels: LabelledRows | None = None
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """The only labels that may enter training: ``task.labels[rows]`` for these rows."""
+
+    task: Task
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class DataContext:
+    """Where data may come from.
+
+    root      the data root (``--data-root`` or SSLPLUG_DATA), or None
+    cache     where downloads may be kept
+    seed      the seed of everything the data draws once (random splits, generators)
+    download  whether a missing dataset may be fetched (always checked by sha256)
+    """
+
+    root: Path | None
+    cache: Path
+    seed: int
+    download: bool = False
+
+
+@runtime_checkable
+class DomainData(Protocol):
+    """The data of one run.
+
+    spec         what the domain's views and encoders must know (sizes, vocabularies, statistics of allowed rows); opaque
+    level        the embedding level whose rows are the instances of training
+    tasks        {name: Task}; may be empty
+    description  what this data is, for the run's record: name, sizes, preprocessing, and ``sha256`` of its content
+
+    ``batches(order)[step]`` is a pure function of (order, step), so that loader workers, restarts and rank layouts change
+    nothing. ``rows()`` yields clean views that together hold every row of every level exactly once, in fixed order, whatever
+    was trained. Neither shares memory that a caller may edit.
+    """
+
+    spec: Any
+    level: str
+    tasks: Mapping[str, Task]
+    description: Mapping[str, Any]
+
+    def batches(self, order: Order) -> Sequence[Any]:
+        """The epoch's batches for one rank; ``len`` is the same on every rank."""
+        ...
+
+    def rows(self) -> Iterable[View]:
+        """Every row once, as clean views with their roles."""
+        ...
+
+    def raw_features(self, task: Task) -> np.ndarray:
+        """(rows of task.level, f) float features for the boosted trees, as strong as an engineer would make them.
+
+        Nothing here may look at a label.
+        """
+        ...
