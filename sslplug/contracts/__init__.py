@@ -1,6 +1,6 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
-from sslplug.contracts.component import Choice, Component, Options, Tags, tags
+from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
 from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
 from sslplug.contracts.model import (
     Assembly,
@@ -37,6 +37,7 @@ __all__ = [
     "Part",
     "Plugin",
     "Progress",
+    "Role",
     "Split",
     "Tags",
     "Target",

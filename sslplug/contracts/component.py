@@ -34,6 +34,17 @@ class Choice(Options):
         return dict(self.model_extra or {})
 
 
+@dataclass(frozen=True)
+class Role:
+    """Marks a field that holds a :class:`Choice` with the table it chooses from: ``Annotated[Choice, Role("decoder")]``.
+
+    Tables: data, views, encoder, decoder, method, objective, probe. Fields may hold one Choice, an optional one, a list or a
+    dict of them, or nested Options with such fields; the recipe checks them all before anything is built.
+    """
+
+    table: str
+
+
 Tags = frozenset[str]
 
 
