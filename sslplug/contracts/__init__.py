@@ -10,7 +10,6 @@ from sslplug.contracts.model import (
     Encoder,
     Method,
     Objective,
-    Part,
     Progress,
 )
 from sslplug.contracts.plugin import API, Plugin
@@ -34,7 +33,6 @@ __all__ = [
     "Objective",
     "Options",
     "Order",
-    "Part",
     "Plugin",
     "Progress",
     "Role",

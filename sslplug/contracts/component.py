@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,11 @@ class Role:
 Tags = frozenset[str]
 
 
+def no_outputs(options: Any, spec: Any) -> Mapping[str, int]:
+    """The default of ``outputs``: no pretext target."""
+    return {}
+
+
 def no_tags(options: Any) -> Tags:
     """The default of ``provides`` and ``needs``: nothing."""
     return frozenset()
@@ -61,6 +66,7 @@ class Component:
     build     the function that makes the object; its arguments depend on the role, see :class:`sslplug.contracts.Plugin`
     summary   one line of meaning
     provides  options -> tags this part brings;  needs: options -> tags that some other part must bring
+    outputs   for views: (options, spec) -> {target name: width}, how many numbers or classes a pretext head must predict
 
     Tags, the whole vocabulary of "does this recipe fit together":
       pair                two or more views of the same instances (rows matched by position or ids)
@@ -83,6 +89,7 @@ class Component:
     summary: str
     provides: Callable[[Any], Tags] = no_tags
     needs: Callable[[Any], Tags] = no_tags
+    outputs: Callable[[Any, Any], Mapping[str, int]] = no_outputs
 
 
 def tags(*names: str) -> Callable[[Any], Tags]:

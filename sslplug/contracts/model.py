@@ -134,14 +134,6 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of a weighted sum of methods: its finished method and weight."""
-
-    weight: float
-    method: nn.Module
-
-
-@dataclass(frozen=True)
 class Assembly:
     """The finished parts a method is built from. Only the composition file makes one.
 
@@ -150,6 +142,7 @@ class Assembly:
     views, encoder
     objective  dim -> Objective for embeddings of that width; None where the recipe names none
     decoder    Choice -> Decoder, for methods whose options choose one
+    outputs    {target name: width} of what views ask to predict; "label" is there when training batches carry labels
     nested     (views, method, objective choices) -> a method sharing this encoder, for sums
     """
 
@@ -159,6 +152,7 @@ class Assembly:
     encoder: nn.Module
     objective: Callable[[int], nn.Module]
     decoder: Callable[[Choice], nn.Module]
+    outputs: Mapping[str, int]
     nested: Callable[[Choice | None, Choice, Choice | None], nn.Module]
 
     @property
