@@ -1,0 +1,264 @@
+"""The training loop: batch, terms, finite check, backward, clip, step, log. It knows no method, and no method knows it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from sslplug import distributed
+from sslplug.contracts import Options, Progress
+from sslplug.errors import NonFiniteError, UsageError
+from sslplug.randomness import Rng
+from sslplug.training import checkpoint
+from sslplug.training.device import Precision, autocast, seed_dropout
+from sslplug.training.gradient_cache import cached_backward, require_cacheable
+from sslplug.training.optim import OptimOptions, clip_gradient, gradient_norm, learning_rate
+
+
+class TrainOptions(Options):
+    """The recipe's ``train`` section."""
+
+    epochs: int = Field(100, ge=0, description="Passes over the data; 0 trains nothing.")
+    batch_size: int = Field(0, ge=0, description="Instances of one optimiser step over all ranks; 0: all of them.")
+    accumulate: int = Field(1, ge=1, description="Micro-batches an optimiser step is split into.")
+    gradient_cache: bool = Field(False, description="Contrast over all micro-batches jointly, exactly (joint method).")
+    precision: Precision = Field("fp32", description="Autocast of the forward pass.")
+    workers: int = Field(0, ge=0, description="Loader processes; they change speed, never numbers.")
+    log_every: int = Field(10, ge=1, description="Optimiser steps between logged lines.")
+    observe_every: int = Field(0, ge=0, description="Optimiser steps between diagnostics; 0: twenty times a run.")
+    checkpoint_every: int = Field(0, ge=0, description="Optimiser steps between checkpoints; 0: every two minutes.")
+    keep: int = Field(2, ge=1, description="Checkpoints kept.")
+    patience: int = Field(0, ge=0, description="Stop after so many epochs without a smaller training loss, and restore the best.")
+    labels: str | None = Field(None, description="A task whose training labels batches carry, for supervised parts.")
+
+
+class Reporter(Protocol):
+    """Where the loop's numbers go."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def advance(self, step: int, values: Mapping[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended: at which step, whether it was asked to stop, seconds spent here, and the last diagnostics."""
+
+    step: int
+    stopped: bool
+    seconds: float
+    diagnostics: Mapping[str, float]
+    collapsed: str | None
+
+
+@dataclass
+class Best:
+    """The parameters with the smallest epoch loss, for ``train.patience``."""
+
+    loss: float = math.inf
+    epochs_since: int = 0
+    tensors: dict[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """All the loop needs, finished.
+
+    batches_of  epoch -> the epoch's batches of this rank
+    embed       frozen embeddings of all rows, for methods that re-cluster
+    health      observed views -> diagnostics;  collapse: diagnostics -> a sentence when collapsed
+    stop        True when a signal asked to end after this step
+    """
+
+    method: nn.Module
+    optimizer: torch.optim.Optimizer
+    optim: OptimOptions
+    options: TrainOptions
+    seed: int
+    device: torch.device
+    batches_of: Callable[[int], Sequence[Any]]
+    embed: Callable[[], Mapping[str, Tensor]]
+    health: Callable[[Mapping[str, Tensor]], dict[str, float]]
+    collapse: Callable[[Mapping[str, float], int], str | None]
+    reporter: Reporter
+    checkpoints: Path
+    stop: Callable[[], bool]
+
+
+def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
+    """Train to the end, or to a stop, from the start or from a checkpoint. The last state is always checkpointed.
+
+    Stopped and resumed at any step, on the CPU the final parameters are bit for bit those of an uninterrupted run.
+    Raises NonFiniteError before a bad number reaches the optimiser (the good state is checkpointed first).
+    """
+    options, method, device = run.options, run.method, run.device
+    method.train()
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    scaler = torch.amp.GradScaler(device.type) if options.precision == "fp16" else None
+    cacheable = require_cacheable(method) if options.gradient_cache else None
+    root = Rng.root(run.seed).fork("train", distributed.rank())
+    best = Best()
+    epoch, done, step = 0, 0, 0
+    diagnostics: dict[str, float] = {}
+    collapsed: str | None = None
+    if resume is not None:
+        own = {name: t for name, t in resume.model.items() if not name.startswith("best/")}
+        checkpoint.load_model(method, own, resume.folder)
+        checkpoint.load_optimizer(run.optimizer, resume.optim)
+        state = resume.state
+        epoch, done, step = state["epoch"], state["done"], state["step"]
+        diagnostics, collapsed = dict(state["diagnostics"]), state["collapsed"]
+        if state["scaler"] is not None and scaler is not None:
+            scaler.load_state_dict(state["scaler"])
+        best = Best(float(state["best_loss"]), state["best_since"], state_best(resume))
+    epoch_loss = 0.0 if resume is None else float(resume.state["epoch_loss"])
+    batches = run.batches_of(epoch)
+    per_epoch = len(batches) // options.accumulate
+    if per_epoch == 0 and options.epochs:
+        raise UsageError(
+            f"{len(batches)} batches an epoch for train.accumulate {options.accumulate}; expected at least as many batches."
+        )
+    steps = options.epochs * per_epoch
+    observe_every = options.observe_every or max(steps // 20, 1)
+    began = saved_at = logged_at = time.perf_counter()
+    rows_step, last_saved, stopped = step, -1, False
+
+    def save() -> None:
+        nonlocal last_saved, saved_at
+        if last_saved != step and distributed.rank() == 0:
+            state = {
+                "epoch": epoch, "done": done, "step": step, "diagnostics": diagnostics, "collapsed": collapsed,
+                "scaler": None if scaler is None else scaler.state_dict(), "epoch_loss": repr(epoch_loss),
+                "best_loss": repr(best.loss), "best_since": best.epochs_since, "finished": step >= steps,
+            }  # fmt: skip
+            checkpoint.save(run.checkpoints, method, run.optimizer, state, options.keep, best.tensors)
+        last_saved, saved_at = step, time.perf_counter()
+
+    while epoch < options.epochs and not stopped:
+        if done == 0:
+            if epoch or step:
+                batches = run.batches_of(epoch)
+            epoch_loss = 0.0
+            method.on_epoch_start(Progress(epoch, options.epochs, step, steps), run.embed)  # type: ignore[operator]
+        loader = _load(batches, done * options.accumulate, options.workers)
+        while done < per_epoch:
+            rate = learning_rate(run.optim, step, steps)
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate
+            rng = root.fork(epoch, step)
+            micro = [next(loader).to(device) for _ in range(options.accumulate)]
+            streams = [rng if number == 0 else rng.fork(number) for number in range(options.accumulate)]
+            run.optimizer.zero_grad(set_to_none=True)
+            scale = scaler.get_scale() if scaler is not None else 1.0
+            if cacheable is not None:
+                with autocast(device, options.precision):
+                    terms = cached_backward(cacheable, micro, streams, lambda r: seed_dropout(device, r.key), scale)
+            else:
+                terms = {}
+                for batch, stream in zip(micro, streams, strict=True):
+                    seed_dropout(device, stream.key)
+                    with autocast(device, options.precision):
+                        found = method(batch, stream)
+                        loss = sum(found.values()) / options.accumulate
+                    (loss if scaler is None else loss * scale).backward()
+                    for name, value in found.items():
+                        share = value.detach() / options.accumulate
+                        terms[name] = terms[name] + share if name in terms else share
+            distributed.average_gradients(parameters)
+            if scaler is not None:
+                scaler.unscale_(run.optimizer)
+            value = float(sum(terms.values()))
+            norm = float(gradient_norm(parameters))
+            bad = not math.isfinite(value) or (scaler is None and not math.isfinite(norm))
+            if distributed.any_rank(bad):
+                save()
+                raise NonFiniteError(_complaint(step, value, norm, terms, method))
+            if run.optim.clip is not None and math.isfinite(norm):
+                clip_gradient(parameters, norm, run.optim.clip)
+            if scaler is not None:
+                scaler.step(run.optimizer)  # skips the step itself when the scaled gradient overflowed
+                scaler.update()
+            else:
+                run.optimizer.step()
+            epoch_loss += value
+            done, step = done + 1, step + 1
+            method.after_step(Progress(epoch, options.epochs, step, steps))  # type: ignore[operator]
+            if step % observe_every == 0 or step == steps:
+                seen = method.observe(micro[0], rng)  # type: ignore[operator]
+                diagnostics = run.health(seen)
+                collapsed = run.collapse(diagnostics, int(seen["view0"].shape[1]))
+                run.reporter.scalars(step, diagnostics)
+            if step % options.log_every == 0 or step == steps:
+                now = time.perf_counter()
+                values = {"train/loss": value, **{f"train/loss/{name}": float(term) for name, term in terms.items()}}
+                values |= {"train/gradient_norm": norm, "train/lr": rate}
+                values["perf/steps_per_s"] = (step - rows_step) / max(now - logged_at, 1e-9)
+                rows_step, logged_at = step, now
+                run.reporter.scalars(step, values)
+                run.reporter.advance(step, values)
+            stopped = distributed.any_rank(run.stop())
+            if done < per_epoch and (stopped or _due(options, step, saved_at)):
+                save()
+            if stopped:
+                break
+        if done == per_epoch:
+            epoch, done = epoch + 1, 0
+            if options.patience and _exhausted(best, epoch_loss / per_epoch, options.patience, method):
+                steps = step
+                break
+            if stopped or _due(options, step, saved_at):
+                save()
+    if options.patience and best.tensors is not None and not stopped:
+        checkpoint.load_model(method, best.tensors, run.checkpoints)
+        steps, last_saved = step, -1
+    save()
+    method.eval()
+    return Outcome(step, stopped, time.perf_counter() - began, diagnostics, collapsed)
+
+
+def state_best(resume: checkpoint.Checkpoint) -> dict[str, Tensor] | None:
+    """The best parameters kept in a checkpoint, or None."""
+    found = {name[len("best/") :]: t for name, t in resume.model.items() if name.startswith("best/")}
+    return found or None
+
+
+def _load(batches: Sequence[Any], start: int, workers: int) -> Iterator[Any]:
+    if workers == 0:
+        return (batches[index] for index in range(start, len(batches)))
+    return iter(DataLoader(batches, batch_size=None, sampler=range(start, len(batches)), num_workers=workers))  # type: ignore[arg-type]
+
+
+def _due(options: TrainOptions, step: int, saved_at: float) -> bool:
+    if options.checkpoint_every:
+        return step % options.checkpoint_every == 0
+    return time.perf_counter() - saved_at > 120.0
+
+
+def _exhausted(best: Best, loss: float, patience: int, method: nn.Module) -> bool:
+    """Note the epoch's loss; True when ``patience`` epochs passed without a smaller one."""
+    if loss < best.loss:
+        best.loss, best.epochs_since = loss, 0
+        best.tensors = {name: t.clone() for name, t in checkpoint.model_tensors(method).items()}
+    else:
+        best.epochs_since += 1
+    return best.epochs_since >= patience
+
+
+def _complaint(step: int, value: float, norm: float, terms: Mapping[str, Tensor], method: nn.Module) -> str:
+    shown = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
+    guilty = [name for name, p in method.named_parameters() if p.grad is not None and not bool(p.grad.isfinite().all())]
+    return (
+        f"Step {step}: loss {value:g} ({shown}), gradient norm {norm:g}"
+        + (f", first bad gradient in {guilty[0]}" if guilty else "")
+        + "; expected finite numbers. Nothing was updated and the state before this step is checkpointed. "
+        "Lower optim.lr, set optim.clip, use train.precision fp32, or look for NaN in the data."
+    )
