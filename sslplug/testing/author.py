@@ -1,0 +1,23 @@
+"""The author's door to the kit: one line in a test file runs every check on a plugin, each as its own test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def conformance(plugin: Any) -> Callable[..., None]:
+    """A parametrised pytest test with one case a check, for a plugin's name or a ``Plugin``.
+
+    The cases are listed when pytest collects, from the plugin's tables alone; nothing is built before its test runs.
+    """
+    import pytest
+
+    from sslplug.testing.checks import Case, cases
+
+    @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in cases(plugin)])
+    def test(case: Case) -> None:
+        result = case.result()
+        assert result.passed, result.sentence
+
+    return test
