@@ -1,0 +1,39 @@
+"""Judging frozen embeddings: probes, metrics, controls, label fractions, statistics."""
+
+from sslplug.contracts import Component
+from sslplug.evaluation.clusters import KMeans, KMeansOptions
+from sslplug.evaluation.embedding import embed
+from sslplug.evaluation.judge import EvaluateOptions, Score, default_probe, judge
+from sslplug.evaluation.linear_adam import LinearAdam, LinearAdamOptions
+from sslplug.evaluation.logistic import Logistic, LogisticOptions, OneVsRest, OneVsRestOptions
+from sslplug.evaluation.neighbours import Knn, KnnOptions
+from sslplug.evaluation.probe import Prediction, Probe
+from sslplug.evaluation.ridge import Ridge, RidgeOptions
+from sslplug.evaluation.svm import Svm, SvmOptions
+from sslplug.evaluation.trees import LightGbm, LightGbmOptions
+
+PROBES: dict[str, Component] = {
+    "logistic": Component(
+        LogisticOptions, Logistic, "multinomial logistic regression, C chosen on validation (the default)"
+    ),
+    "logistic_ovr": Component(OneVsRestOptions, OneVsRest, "one-vs-rest logistic regression on unit rows (GRACE, BGRL)"),
+    "linear_adam": Component(LinearAdamOptions, LinearAdam, "linear softmax layer trained by Adam (DGI, GraphMAE, GCA)"),
+    "svm": Component(SvmOptions, Svm, "support vector classifier, C by inner cross-validation (graph-level papers)"),
+    "ridge": Component(RidgeOptions, Ridge, "ridge regression, penalty chosen on validation"),
+    "knn": Component(KnnOptions, Knn, "weighted nearest neighbours in cosine similarity"),
+    "kmeans": Component(KMeansOptions, KMeans, "k-means clusters against classes: NMI, ARI, AMI"),
+    "lightgbm": Component(LightGbmOptions, LightGbm, "gradient-boosted trees with early stopping"),
+}
+"""The probes a recipe can name; build(options) -> Probe (or KMeans, which reads no label)."""
+
+__all__ = [
+    "PROBES",
+    "EvaluateOptions",
+    "KMeans",
+    "Prediction",
+    "Probe",
+    "Score",
+    "default_probe",
+    "embed",
+    "judge",
+]

@@ -1,0 +1,111 @@
+"""Metrics by kind of task. The first metric of a kind is its primary one: what is selected on and compared."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    average_precision_score,
+    f1_score,
+    normalized_mutual_info_score,
+)
+
+from sslplug.contracts import Kind
+from sslplug.errors import DataError
+from sslplug.evaluation.probe import Prediction
+
+METRICS: dict[Kind, tuple[str, ...]] = {
+    "classification": ("accuracy", "macro_f1"),
+    "segmentation": ("accuracy", "macro_f1"),
+    "regression": ("rmse", "mae", "r2"),
+    "link": ("auroc", "average_precision"),
+    "anomaly": ("auroc", "average_precision"),
+    "clustering": ("nmi", "ari", "ami"),
+}
+"""Names by kind, primary first. A classification with two classes also reports ``auroc``."""
+
+_SMALLER_IS_BETTER = frozenset({"rmse", "mae"})
+
+
+def primary(kind: Kind) -> str:
+    """The metric a task of this kind is selected on and compared by."""
+    return METRICS[kind][0]
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of this metric is better.
+
+    >>> higher_is_better("accuracy"), higher_is_better("rmse")
+    (True, False)
+    """
+    return metric not in _SMALLER_IS_BETTER
+
+
+def auroc(labels: np.ndarray, score: np.ndarray) -> float:
+    """Area under the ROC curve of (n,) 0/1 labels: the chance that a positive outranks a negative, ties counted half.
+
+    Raises DataError where one of the two classes is missing: the area is undefined there.
+    """
+    positives = int((labels == 1).sum())
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        raise DataError(
+            f"The area under the ROC curve needs both classes; found {positives} positives among {len(labels)} rows. "
+            "Use a larger or stratified part."
+        )
+    ranks = rankdata(score)
+    return float((ranks[labels == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def measure(kind: Kind, labels: np.ndarray, prediction: Prediction) -> dict[str, float]:
+    """Every metric of ``kind``, primary first.
+
+    Accuracy and macro F1 count rows whose class was absent from training as errors; macro F1 averages over the classes of
+    ``labels``. Rmse and mae are in the label's own unit; r2 is 0 where the labels are constant.
+    """
+    if kind in ("classification", "segmentation"):
+        guess = prediction.labels
+        present = np.unique(labels)
+        values = {
+            "accuracy": float((guess == labels).mean()),
+            "macro_f1": float(f1_score(labels, guess, labels=present, average="macro", zero_division=0.0)),
+        }
+        if list(present) == [0, 1] and prediction.classes is not None and list(prediction.classes) == [0, 1]:
+            values["auroc"] = auroc(labels, prediction.margin)
+        return values
+    if kind in ("link", "anomaly"):
+        return {
+            "auroc": auroc(labels, prediction.margin),
+            "average_precision": float(average_precision_score(labels, prediction.margin)),
+        }
+    if kind == "regression":
+        error = prediction.values.astype(np.float64) - labels
+        spread = float(((labels - labels.mean()) ** 2).sum())
+        return {
+            "rmse": float(np.sqrt((error**2).mean())),
+            "mae": float(np.abs(error).mean()),
+            "r2": 1.0 - float((error**2).sum()) / spread if spread > 0 else 0.0,
+        }
+    raise DataError(f"A {kind} task is not measured by predictions; use agreement() on cluster numbers.")
+
+
+def agreement(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
+    """Agreement of (n,) cluster numbers with classes: NMI (arithmetic mean), adjusted Rand, adjusted mutual information."""
+    return {
+        "nmi": float(normalized_mutual_info_score(labels, clusters)),
+        "ari": float(adjusted_rand_score(labels, clusters)),
+        "ami": float(adjusted_mutual_info_score(labels, clusters)),
+    }
+
+
+def selection_score(kind: Kind, labels: np.ndarray, prediction: Prediction) -> float:
+    """The primary metric, larger is better, on validation rows; accuracy where these hold one class of a ranking task."""
+    if kind in ("link", "anomaly") and len(np.unique(labels)) < 2:
+        return float((prediction.labels == labels).mean())
+    if kind in ("classification", "segmentation"):
+        return float((prediction.labels == labels).mean())
+    name = primary(kind)
+    value = auroc(labels, prediction.margin) if name == "auroc" else measure(kind, labels, prediction)[name]
+    return value if higher_is_better(name) else -value
