@@ -15,8 +15,8 @@ from sslplug.evaluation.probe import Features
 class KMeansOptions(Options):
     """k-means with as many clusters as classes, on all labelled rows; reports NMI, ARI and AMI."""
 
-    starts: int = Field(10, ge=1, description="k-means++ starts; the one of least inertia is kept")
-    iterations: int = Field(300, ge=1, description="most Lloyd iterations a start")
+    starts: int = Field(default=10, ge=1, description="k-means++ starts; the one of least inertia is kept")
+    iterations: int = Field(default=300, ge=1, description="most Lloyd iterations a start")
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,13 @@ class EvaluateOptions(Options):
         default_factory=list, description="probes; none: logistic for classes, ridge for numbers, kmeans for clustering"
     )
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (1.0,), min_length=1, description="shares of the labels to fit with"
+        default=(1.0,), min_length=1, description="shares of the labels to fit with"
     )
-    controls: bool = Field(True, description="also judge the untrained encoder, and LightGBM on raw, embeddings and both")
-    splits: int = Field(0, ge=0, description="how many of a task's splits to use; 0 = all")
-    lightgbm: LightGbmOptions = Field(default_factory=LightGbmOptions, description="the budget of the boosted trees")
+    controls: bool = Field(default=True, description="also the untrained encoder, and LightGBM on raw, embeddings and both")
+    splits: int = Field(default=0, ge=0, description="how many of a task's splits to use; 0 = all")
+    lightgbm: LightGbmOptions = Field(
+        default_factory=lambda: LightGbmOptions(), description="the budget of the boosted trees"
+    )
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def judge(
     lightgbm   the boosted trees of the controls
     announce   gets one line a task and split
 
-    Test rows are scored once, by the finished model. A class that is absent from the training rows can only be missed. Raises
-    DataError where a split's training rows hold one class, where features and members disagree, or where a level is missing.
+    Test rows are scored once, by the finished model. A class that is absent from the training rows can only be missed.
+    Raises DataError where a split's training rows hold one class, where features and members disagree, or where a level is
+    missing.
     """
     if "pretrained" not in features:
         raise UsageError(f"Nothing to judge: features hold {sorted(features)}; expected 'pretrained'.")
@@ -141,8 +144,9 @@ def _plan(
         if controls and isinstance(probe, KMeans):
             plan[name, "raw"] = probe
     if controls and task.kind in lightgbm.kinds:
-        for source in ("raw", "pretrained", "both"):
-            plan.setdefault(("lightgbm", source), lightgbm)  # type: ignore[arg-type]
+        sources: tuple[Source, ...] = ("raw", "pretrained", "both")
+        for source in sources:
+            plan.setdefault(("lightgbm", source), lightgbm)
     return [(name, probe, source) for (name, source), probe in plan.items()]
 
 
@@ -210,26 +214,30 @@ def _instances(task: Task, x: Features) -> Features:
     Embeddings of a link are compared as node2vec does (Grover and Leskovec 2016, Hadamard product); raw features get both
     operators, so do embeddings, so that no side has more to work with.
     """
-    rows = x.tocsr() if sparse.issparse(x) else np.asarray(x)
+    rows = x.tocsr() if _is_sparse(x) else np.asarray(x)
     if task.members is None:
         if rows.shape[0] != len(task.labels):
             raise DataError(f"Task {task.name!r}: {rows.shape[0]} rows of features for {len(task.labels)} labels.")
         return rows
     if len(task.members) and int(task.members.max()) >= rows.shape[0]:
         raise DataError(
-            f"Task {task.name!r}: members name row {int(task.members.max())}, but there are {rows.shape[0]} rows of features."
+            f"Task {task.name!r}: members name row {int(task.members.max())}, but features have {rows.shape[0]} rows."
         )
     product = rows[task.members[:, 0]]
     for column in range(1, task.members.shape[1]):
         other = rows[task.members[:, column]]
-        product = product.multiply(other).tocsr() if sparse.issparse(product) else product * other
+        product = product.multiply(other).tocsr() if _is_sparse(product) else product * other
     if task.members.shape[1] != 2:
         return product
     return _beside(product, abs(rows[task.members[:, 0]] - rows[task.members[:, 1]]))
 
 
+def _is_sparse(x: Features) -> bool:
+    return bool(sparse.issparse(x))
+
+
 def _beside(a: Features, b: Features) -> Features:
     """Columns of both, float32; sparse where one is."""
-    if sparse.issparse(a) or sparse.issparse(b):
+    if _is_sparse(a) or _is_sparse(b):
         return sparse.hstack([sparse.csr_matrix(a), sparse.csr_matrix(b)], format="csr", dtype=np.float32)
     return np.concatenate([np.asarray(a, dtype=np.float32), np.asarray(b, dtype=np.float32)], axis=1)

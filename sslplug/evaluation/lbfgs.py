@@ -22,9 +22,9 @@ def minimise(
 ) -> Tensor:
     """The (p, m) minimisers of p problems of m variables, from ``start`` (p, m) float64.
 
-    ``value_and_gradient`` maps (p, m) to values (p,) and gradients (p, m). The variables should be scaled so that the Hessian
-    is near the identity: a problem stops when half its squared gradient, then an estimate of what is left to gain, is at most
-    ``tolerance`` times 1 + its value, or when no step lowers the value any more.
+    ``value_and_gradient`` maps (p, m) to values (p,) and gradients (p, m). The variables should be scaled so that the
+    Hessian is near the identity: a problem stops when half its squared gradient, then an estimate of what is left to gain,
+    is at most ``tolerance`` times 1 + its value, or when no step lowers the value any more.
     """
     x = start.clone()
     value, gradient = value_and_gradient(x)

@@ -19,12 +19,14 @@ from sslplug.evaluation.probe import CLASS_KINDS, Prediction, Scaler, unit_rows
 class LinearAdamOptions(Options):
     """A linear softmax layer by full-batch Adam; DGI: lr .01, 100 steps; GCA: 3000 steps, select validation."""
 
-    lr: float = Field(0.01, gt=0, description="Adam's learning rate")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty added to the gradient, as Adam does")
-    epochs: int = Field(300, ge=1, description="full-batch steps")
-    normalise: Literal["none", "l2", "standardise"] = Field("none", description="what is done to the features first")
-    select: Literal["last", "validation"] = Field("last", description="keep the last step, or the best on validation rows")
-    check_every: int = Field(20, ge=1, description="steps between two looks at the validation rows")
+    lr: float = Field(default=0.01, gt=0, description="Adam's learning rate")
+    weight_decay: float = Field(default=0.0, ge=0, description="L2 penalty added to the gradient, as Adam does")
+    epochs: int = Field(default=300, ge=1, description="full-batch steps")
+    normalise: Literal["none", "l2", "standardise"] = Field(default="none", description="what is done to the features first")
+    select: Literal["last", "validation"] = Field(
+        default="last", description="keep the last step, or the best on validation rows"
+    )
+    check_every: int = Field(default=20, ge=1, description="steps between two looks at the validation rows")
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ _FINAL_TOLERANCE = 1e-9
 class LogisticOptions(Options):
     """Multinomial logistic regression on standardised features."""
 
-    lowest: int = Field(-4, description="smallest strength C, as a power of ten")
-    highest: int = Field(4, description="largest strength C, as a power of ten")
-    folds: int = Field(5, ge=2, description="inner folds where a split has no validation rows")
+    lowest: int = Field(default=-4, description="smallest strength C, as a power of ten")
+    highest: int = Field(default=4, description="largest strength C, as a power of ten")
+    folds: int = Field(default=5, ge=2, description="inner folds where a split has no validation rows")
 
 
 @dataclass(frozen=True)
@@ -164,13 +164,13 @@ class Logistic:
 class OneVsRestOptions(Options):
     """One-vs-rest L2 logistic regression on unit-length rows, as liblinear solves it (GRACE, BGRL)."""
 
-    lowest: int = Field(-10, description="smallest strength C, as a power of two")
-    highest: int = Field(9, description="largest strength C, as a power of two (BGRL: 10)")
+    lowest: int = Field(default=-10, description="smallest strength C, as a power of two")
+    highest: int = Field(default=9, description="largest strength C, as a power of two (BGRL: 10)")
     cv: Literal["folds", "shuffle"] = Field(
-        "folds", description="choose C by stratified folds, or by half-half shuffles (BGRL)"
+        default="folds", description="choose C by stratified folds, or by half-half shuffles (BGRL)"
     )
-    repeats: int = Field(5, ge=2, description="number of folds or of shuffles")
-    pool: Literal["train", "train+val"] = Field("train", description="rows to fit on; train+val is BGRL's 20 % pool")
+    repeats: int = Field(default=5, ge=2, description="number of folds or of shuffles")
+    pool: Literal["train", "train+val"] = Field(default="train", description="rows to fit on; train+val is BGRL's 20 % pool")
 
 
 def one_vs_rest_path(rows: Rotated, signs: Tensor, masks: Tensor, strengths: list[float], tolerance: float) -> list[Tensor]:

@@ -16,8 +16,8 @@ _BLOCK = 2048
 class KnnOptions(Options):
     """Weighted nearest neighbours in cosine similarity; nothing is chosen, so validation rows are not used."""
 
-    k: int = Field(20, ge=1, description="neighbours; never more than there are training rows")
-    temperature: float = Field(0.07, gt=0, description="a neighbour weighs exp(similarity / temperature)")
+    k: int = Field(default=20, ge=1, description="neighbours; never more than there are training rows")
+    temperature: float = Field(default=0.07, gt=0, description="a neighbour weighs exp(similarity / temperature)")
 
 
 @dataclass(frozen=True)

@@ -48,21 +48,28 @@ class Prediction:
 class Fitted(Protocol):
     """A fitted probe: features of any rows in, :class:`Prediction` out."""
 
-    def __call__(self, x: Features) -> Prediction: ...
+    def __call__(self, x: Features) -> Prediction:
+        """What it says of (n, f) rows."""
+        ...
 
 
 class Probe(Protocol):
     """One named protocol of judging frozen features.
 
-    ``fit`` chooses its hyper-parameters on the validation rows, or by inner cross-validation on the training rows where there
-    are none, and returns the fitted model. The same arguments give the same model. ``kinds`` are the tasks it can judge.
+    ``fit`` chooses its hyper-parameters on the validation rows, or by inner cross-validation on the training rows where
+    there are none, and returns the fitted model. The same arguments give the same model.
     """
 
-    kinds: frozenset[Kind]
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of task it can judge."""
+        ...
 
     def fit(
         self, x_train: Features, y_train: np.ndarray, x_val: Features, y_val: np.ndarray, kind: Kind, seed: int
-    ) -> Fitted: ...
+    ) -> Fitted:
+        """Fit on (n, f) training rows."""
+        ...
 
 
 @dataclass(frozen=True)

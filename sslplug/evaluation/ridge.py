@@ -15,9 +15,9 @@ from sslplug.evaluation.probe import Prediction, Scaler, stratified_folds
 class RidgeOptions(Options):
     """Ridge regression on standardised features."""
 
-    lowest: int = Field(-4, description="smallest penalty, as a power of ten")
-    highest: int = Field(6, description="largest penalty, as a power of ten")
-    folds: int = Field(5, ge=2, description="inner folds where a split has no validation rows")
+    lowest: int = Field(default=-4, description="smallest penalty, as a power of ten")
+    highest: int = Field(default=6, description="largest penalty, as a power of ten")
+    folds: int = Field(default=5, ge=2, description="inner folds where a split has no validation rows")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FittedRidge:
 
 @dataclass(frozen=True)
 class Ridge:
-    """min |y - X w - b|^2 + alpha |w|^2, the bias free; alpha chosen by rmse. One singular value decomposition serves all."""
+    """min |y - X w - b|^2 + alpha |w|^2, the bias free; alpha chosen by rmse. One decomposition serves all."""
 
     options: RidgeOptions
     kinds: frozenset[Kind] = frozenset({"regression"})

@@ -1,4 +1,4 @@
-"""Support vector classification on frozen features: P-svm-10fold of the graph-level papers (GraphCL, InfoGraph, GraphMAE)."""
+"""Support vector classification on frozen features: P-svm-10fold of the graph-level papers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from sslplug.evaluation.probe import CLASS_KINDS, Prediction, Scaler, stratified
 class SvmOptions(Options):
     """Support vector classifier (libsvm), C chosen on validation rows or by inner cross-validation."""
 
-    kernel: Literal["rbf", "linear"] = Field("rbf", description="kernel")
-    gamma: Literal["scale", "auto"] = Field("scale", description="width of the rbf kernel: 1/(f var(X)) or 1/f")
-    strengths: tuple[float, ...] = Field((1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0), min_length=1, description="C values")
-    folds: int = Field(5, ge=2, description="inner folds where a split has no validation rows")
-    standardise: bool = Field(False, description="scale columns by the training rows first")
+    kernel: Literal["rbf", "linear"] = Field(default="rbf", description="kernel")
+    gamma: Literal["scale", "auto"] = Field(default="scale", description="width of the rbf kernel: 1/(f var(X)) or 1/f")
+    strengths: tuple[float, ...] = Field(
+        default=(1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0), min_length=1, description="C values"
+    )
+    folds: int = Field(default=5, ge=2, description="inner folds where a split has no validation rows")
+    standardise: bool = Field(default=False, description="scale columns by the training rows first")
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,21 @@ from sslplug.evaluation.probe import CLASS_KINDS, Features, Prediction, stratifi
 class LightGbmOptions(Options):
     """Gradient-boosted trees (Ke et al. 2017) with one fixed budget for every data set; nothing is tuned on test."""
 
-    rounds: int = Field(500, ge=1, description="most boosting rounds")
-    patience: int = Field(30, ge=1, description="rounds without a better validation loss before stopping")
-    lr: float = Field(0.1, gt=0, description="learning rate")
-    num_leaves: int = Field(31, ge=2, description="leaves a tree")
+    rounds: int = Field(default=500, ge=1, description="most boosting rounds")
+    patience: int = Field(default=30, ge=1, description="rounds without a better validation loss before stopping")
+    lr: float = Field(default=0.1, gt=0, description="learning rate")
+    num_leaves: int = Field(default=31, ge=2, description="leaves a tree")
     min_child_samples: int = Field(
-        20, ge=1, description="fewest rows a leaf; never more than a twentieth of the training rows"
+        default=20, ge=1, description="fewest rows a leaf; never more than a twentieth of the training rows"
     )
-    feature_fraction: float = Field(0.8, gt=0, le=1, description="share of columns a tree may use")
-    bagging_fraction: float = Field(0.8, gt=0, le=1, description="share of rows a tree is grown on")
-    lambda_l2: float = Field(1.0, ge=0, description="L2 penalty on leaf values")
-    max_bin: int = Field(127, ge=2, le=255, description="histogram bins a column")
+    feature_fraction: float = Field(default=0.8, gt=0, le=1, description="share of columns a tree may use")
+    bagging_fraction: float = Field(default=0.8, gt=0, le=1, description="share of rows a tree is grown on")
+    lambda_l2: float = Field(default=1.0, ge=0, description="L2 penalty on leaf values")
+    max_bin: int = Field(default=127, ge=2, le=255, description="histogram bins a column")
     holdout: float = Field(
-        0.15, gt=0, lt=1, description="share of training rows for early stopping where there is no validation"
+        default=0.15, gt=0, lt=1, description="share of training rows for early stopping where there is no validation"
     )
-    num_threads: int = Field(0, ge=0, description="threads; 0 = all that this process may use")
+    num_threads: int = Field(default=0, ge=0, description="threads; 0 = all that this process may use")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class LightGbm:
     """See :class:`LightGbmOptions`. Takes dense rows or a scipy CSR matrix; the same seed gives the same trees.
 
     The number of rounds is chosen by the loss on the validation rows. Without any, a stratified part of the training rows is
-    held out to choose it and the trees are grown again on all training rows; with fewer than 20 training rows nothing is held
-    out and 100 rounds are grown.
+    held out to choose it and the trees are grown again on all training rows; with fewer than 20 training rows nothing is
+    held out and 100 rounds are grown.
     """
 
     options: LightGbmOptions
@@ -69,7 +69,9 @@ class LightGbm:
     ) -> FittedTrees:
         """Fit on (n, f) rows."""
         if kind == "regression":
-            classes, target, held = None, np.asarray(y_train, dtype=np.float64), np.asarray(y_val, dtype=np.float64)
+            classes = None
+            target: np.ndarray = np.asarray(y_train, dtype=np.float64)
+            held: np.ndarray = np.asarray(y_val, dtype=np.float64)
         else:
             classes, target = np.unique(y_train, return_inverse=True)
             known = np.isin(y_val, classes)
