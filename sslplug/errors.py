@@ -44,3 +44,11 @@ class RunFolderError(SslplugError):
 
 class NonFiniteError(SslplugError):
     """A loss or a gradient that is NaN or infinite; the optimiser never sees it."""
+
+
+class Interrupted(SslplugError):
+    """A signal asked the run to stop; its state is checkpointed. ``exit_code`` is 128 + the signal's number."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

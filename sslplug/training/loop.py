@@ -39,6 +39,7 @@ class TrainOptions(Options):
     keep: int = Field(2, ge=1, description="Checkpoints kept.")
     patience: int = Field(0, ge=0, description="Stop after so many epochs without a smaller training loss, and restore the best.")
     labels: str | None = Field(None, description="A task whose training labels batches carry, for supervised parts.")
+    split: int = Field(0, ge=0, description="Which of that task's splits; it is then the only one evaluated.")
 
 
 class Reporter(Protocol):
@@ -105,7 +106,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     parameters = [p for p in method.parameters() if p.requires_grad]
     scaler = torch.amp.GradScaler(device.type) if options.precision == "fp16" else None
     cacheable = require_cacheable(method) if options.gradient_cache else None
-    root = Rng.root(run.seed).fork("train", distributed.rank())
+    root = Rng.root(run.seed).fork("train")
     best = Best()
     epoch, done, step = 0, 0, 0
     diagnostics: dict[str, float] = {}
@@ -145,8 +146,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
 
     while epoch < options.epochs and not stopped:
         if done == 0:
-            if epoch or step:
-                batches = run.batches_of(epoch)
+            batches = run.batches_of(epoch)
             epoch_loss = 0.0
             method.on_epoch_start(Progress(epoch, options.epochs, step, steps), run.embed)  # type: ignore[operator]
         loader = _load(batches, done * options.accumulate, options.workers)

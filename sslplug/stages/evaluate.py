@@ -1,0 +1,118 @@
+"""The evaluation stage: frozen embeddings of a run, judged beside their controls, written to the run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sslplug.build import schema_of
+from sslplug.evaluation import EvaluateOptions, LightGbm, embed, judge
+from sslplug.recipe import Resolved, dump, pick
+from sslplug.reporting.progress import say
+from sslplug.reporting.runfolder import read_metrics, update_json, write_text
+from sslplug.reporting.tensorboard import write_hparams, write_projector
+from sslplug.stages.embeddings import write_embeddings
+from sslplug.stages.report import show
+from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
+from sslplug.training import checkpoint
+from sslplug.training.device import choose_device
+
+__all__ = ["evaluate", "judge_run", "schema_of", "show"]
+
+
+def evaluate(run: Path, *, overrides: Sequence[str], device: str, data_root: Path | None) -> None:
+    """Judge a trained run anew from its folder; ``overrides`` may change its evaluate section alone in effect."""
+    resolved, schema = recipe_of_run(run, overrides)
+    session = open_session(resolved, schema, data_context(data_root, resolved.seed, False), choose_device(device))
+    found, complaints = checkpoint.newest(run / "checkpoints")
+    for complaint in complaints:
+        say(complaint)
+    load_method(session, found)
+    judge_run(session, run)
+    write_text(run / "recipe.yaml", dump(resolved))
+    show([run])
+
+
+def load_method(session: Session, found: checkpoint.Checkpoint) -> None:
+    """Put a checkpoint's parameters into the session's method."""
+    own = {name: tensor for name, tensor in found.model.items() if not name.startswith("best/")}
+    checkpoint.load_model(session.composed.method, own, found.folder)
+
+
+def judge_run(session: Session, folder: Path) -> None:
+    """Embed every row with the trained and the untrained encoder, score all tasks, write scores, embeddings, TensorBoard."""
+    resolved, composed = session.resolved, session.composed
+    options = resolved.sections["evaluate"]
+    assert isinstance(options, EvaluateOptions)  # the schema says so
+    encoder = composed.method.encoder
+    assert isinstance(encoder, torch.nn.Module)  # the Method contract
+    began = time.perf_counter()
+    features = {"pretrained": embed(encoder, composed.data.rows(), session.device)}
+    write_embeddings(folder / "embeddings.parquet", features["pretrained"][composed.data.level])
+    if options.controls:
+        features["untrained"] = embed(composed.new_encoder(), composed.data.rows(), session.device)
+    probes = []
+    for choice in options.probes:
+        picked = pick(choice, "probe", session.schema)
+        probes.append((picked.name, picked.component.build(picked.options)))
+    scores = judge(
+        list(composed.tasks.values()),
+        features,
+        composed.data.raw_features,
+        probes,
+        LightGbm(options.lightgbm),
+        options,
+        resolved.seed,
+        say,
+    )
+    rows = [{**asdict(score), "seed": resolved.seed} for score in scores]
+    update_json(
+        folder / "metrics.json", {"scores": rows, "evaluation_seconds": time.perf_counter() - began}
+    )
+    write_hparams(folder, hparams(resolved), headline(rows))
+    _project(session, folder, features["pretrained"])
+
+
+def hparams(resolved: Resolved) -> dict[str, str | float | int]:
+    """What the TensorBoard table of runs is sorted by."""
+    picked = resolved.picked
+    optim = resolved.sections["optim"].model_dump()
+    return {
+        "plugin": resolved.plugin,
+        "recipe": resolved.name,
+        "data": picked["data"].name,
+        "views": picked["views"].name,
+        "encoder": picked["encoder"].name,
+        "method": picked["method"].name,
+        "objective": picked["objective"].name if "objective" in picked else "none",
+        "lr": float(optim["lr"]),
+        "seed": resolved.seed,
+    }
+
+
+def headline(rows: Sequence[dict[str, object]]) -> dict[str, float]:
+    """Mean over splits of every frozen-evaluation metric of the pretrained encoder: ``eval/<task>/<probe>/<metric>``."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["features"] == "pretrained" and row["fraction"] == 1.0:
+            value = row["value"]
+            assert isinstance(value, float)
+            found.setdefault(f"eval/{row['task']}/{row['probe']}/{row['metric']}", []).append(value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _project(session: Session, folder: Path, levels: dict[str, np.ndarray]) -> None:
+    """At most 2,000 labelled rows of the first task for TensorBoard's projector, evenly spaced."""
+    for task in session.composed.tasks.values():
+        if task.members is None and task.labels.dtype.kind != "f":
+            known = np.flatnonzero(task.labels >= 0)
+            rows = known[np.linspace(0, len(known) - 1, min(2000, len(known))).astype(np.int64)]
+            names = [task.classes[label] if task.classes else str(label) for label in task.labels[rows]]
+            step = int(read_metrics(folder)["steps"])
+            write_projector(folder, levels[task.level][rows], names, step)
+            return

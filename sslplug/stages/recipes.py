@@ -1,0 +1,54 @@
+"""From what a user typed to a checked recipe."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sslplug import discovery
+from sslplug.build import recipe_tags, schema_of
+from sslplug.contracts import Plugin
+from sslplug.errors import RecipeError, UsageError
+from sslplug.recipe import Resolved, Schema, apply_overrides, read_recipe, resolve
+
+
+def schema(plugin: str) -> Schema:
+    """What recipes of ``plugin`` may say."""
+    return schema_of(discovery.load(plugin))
+
+
+def chosen(plugin: Plugin, recipe: str | None, overrides: Sequence[str], schema: Schema) -> Resolved:
+    """The recipe called ``recipe`` (a file's path, or the name of one that ships; None: the default), with overrides.
+
+    Raises UsageError for a name that does not exist, RecipeError for a recipe that cannot be used.
+    """
+    name = recipe or plugin.default_recipe
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if not path.is_file():
+            raise UsageError(f"Recipe file {path} does not exist. `sslplug recipes {plugin.name}` lists those that ship.")
+        raw = read_recipe(path)
+        source = str(path)
+    else:
+        shipped = discovery.recipes_of(plugin)
+        if name not in shipped:
+            raise UsageError(
+                f"Plugin {plugin.name!r} ships no recipe {name!r}; it has {', '.join(sorted(shipped))}. "
+                "Name one of these, or a .yaml file."
+            )
+        with importlib.resources.as_file(shipped[name]) as file:
+            raw = read_recipe(file)
+        source = f"{name}.yaml"
+    return checked(raw, overrides, schema, source)
+
+
+def checked(raw: dict[str, Any], overrides: Sequence[str], schema: Schema, source: str) -> Resolved:
+    """A raw recipe with overrides, resolved; its plugin must be the schema's."""
+    raw = apply_overrides(raw, overrides)
+    if raw.get("plugin", schema.plugin) != schema.plugin:
+        raise RecipeError(
+            source, [("plugin", f"is {raw['plugin']!r}, but plugin {schema.plugin!r} was asked for; name one of the two.")]
+        )
+    return resolve(raw, schema, source, recipe_tags(raw))
