@@ -64,7 +64,7 @@ def test_every_optimiser_solves_a_small_problem_and_restores(name: str) -> None:
             loss = (layer(x)[:, 0] - y).square().mean()
             loss.backward()
             optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     whole, optimizer = problem()
     start = advance(whole, optimizer, 1)
