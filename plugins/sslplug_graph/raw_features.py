@@ -11,7 +11,6 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-
 from sslplug_graph.data.graph_set import FloatMatrix
 
 Table: TypeAlias = "np.ndarray | sparse.csr_matrix"
@@ -43,7 +42,9 @@ def node_table(features: FloatMatrix, edges: np.ndarray) -> Table:
         one = mean @ features
         return np.hstack([features, one, mean @ one, structure(edges, nodes)]).astype(np.float32)
     hops = [_svd(features, mean, hop) for hop in (1, 2)]
-    return sparse.hstack([features, sparse.csr_matrix(np.hstack([*hops, structure(edges, nodes)]))], format="csr", dtype=np.float32)
+    return sparse.hstack(
+        [features, sparse.csr_matrix(np.hstack([*hops, structure(edges, nodes)]))], format="csr", dtype=np.float32
+    )
 
 
 def graph_table(features: FloatMatrix, edges: np.ndarray, graph: np.ndarray, graphs: int) -> np.ndarray:
@@ -66,11 +67,26 @@ def graph_table(features: FloatMatrix, edges: np.ndarray, graph: np.ndarray, gra
     histogram = np.bincount(graph * HISTOGRAM + degree, minlength=graphs * HISTOGRAM).reshape(graphs, HISTOGRAM)
     _, component = csgraph.connected_components(_symmetric(edges, nodes), directed=False)
     first = np.unique(component, return_index=True)[1]
-    counts = [size, links, 2 * links / np.maximum(size * (size - 1), 1), member @ columns[:, 5] / 3,
-              np.bincount(graph[first], minlength=graphs)]
+    counts = [
+        size,
+        links,
+        2 * links / np.maximum(size * (size - 1), 1),
+        member @ columns[:, 5] / 3,
+        np.bincount(graph[first], minlength=graphs),
+    ]
     parts = [
-        member @ dense, (member @ dense) * per, _largest(dense, graph, graphs), (member @ near) * per, _largest(near, graph, graphs),
-        means, spread, _largest(columns, graph, graphs), histogram, histogram * per, np.stack(counts, axis=1), (member @ walk) * per,
+        member @ dense,
+        (member @ dense) * per,
+        _largest(dense, graph, graphs),
+        (member @ near) * per,
+        _largest(near, graph, graphs),
+        means,
+        spread,
+        _largest(columns, graph, graphs),
+        histogram,
+        histogram * per,
+        np.stack(counts, axis=1),
+        (member @ walk) * per,
         _largest_eigenvalue(edges, graph, graphs, nodes)[:, None],
     ]
     return np.hstack(parts).astype(np.float32)

@@ -46,7 +46,9 @@ def graph_task(labels: np.ndarray, folds: int, repeats: int, rng: Rng, classes: 
     labelled = np.flatnonzero(labels >= 0)
     smallest = int(np.bincount(labels[labelled]).min(initial=len(labelled))) if len(labelled) else 0
     if smallest < folds:
-        raise DataError(f"The smallest class has {smallest} graphs for {folds} folds; label more graphs or lower data.folds.")
+        raise DataError(
+            f"The smallest class has {smallest} graphs for {folds} folds; label more graphs or lower data.folds."
+        )
     splits = []
     for repeat in range(repeats):
         state = int(rng.fork("folds", repeat).numpy().integers(2**31))
@@ -84,7 +86,9 @@ def link_task(edges: np.ndarray, nodes: int, rng: Rng, val: float = 0.05, test: 
     positives = [train, held[:n_val], held[n_val:]]
     negatives = np.split(_non_links(code, nodes, sum(map(len, positives)), symmetric, rng), np.cumsum([n_train, n_val]))
     pairs = np.concatenate([part for both in zip(positives, negatives) for part in both])
-    labels = np.concatenate([np.full(len(part), flag) for both in zip(positives, negatives) for part, flag in zip(both, (1, 0))])
+    labels = np.concatenate(
+        [np.full(len(part), flag) for both in zip(positives, negatives) for part, flag in zip(both, (1, 0))]
+    )
     bounds = np.cumsum([2 * n_train, 2 * n_val])
     rows = np.split(np.arange(len(pairs)), bounds)
     gone = np.isin(code, np.concatenate([held, held % nodes * nodes + held // nodes]) if symmetric else held)

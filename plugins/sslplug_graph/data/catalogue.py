@@ -31,7 +31,12 @@ class Source:
 def _planetoid(title: str, stem: str, digests: str) -> Source:
     parts = ("allx", "ally", "graph", "test.index", "tx", "ty", "x", "y")
     files = {f"ind.{stem}.{part}": digest for part, digest in zip(parts, digests.split(), strict=True)}
-    return Source(title, f"graph/planetoid/{title}/raw", files, "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/{file}")
+    return Source(
+        title,
+        f"graph/planetoid/{title}/raw",
+        files,
+        "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/{file}",
+    )
 
 
 def _tu(title: str, content: str, *parts: str) -> Source:
@@ -98,7 +103,9 @@ SOURCES: Mapping[str, Source] = {
         "c29ee4159b5b84c71760bfa15f96812c58d6b1afa0bdc817d691b9c6f5d7e142",
     ),
     "mutag": _tu("MUTAG", "fc16c37db0166176500a2f2e61ef0db0d3eb4a29f079db092361166d6453572a", "node_labels"),
-    "proteins": _tu("PROTEINS", "9a22d10d2c21db4798bc6f1da366da55094208250406ac68541efbf4e0f9ad8f", "node_labels", "node_attributes"),
+    "proteins": _tu(
+        "PROTEINS", "9a22d10d2c21db4798bc6f1da366da55094208250406ac68541efbf4e0f9ad8f", "node_labels", "node_attributes"
+    ),
     "nci1": _tu("NCI1", "d0da7fd0f44eba4efd20b49da43a49ce3484436ebd09291ee833b7fef84d5fb4", "node_labels"),
     "imdb-binary": _tu("IMDB-BINARY", "ca06b147ee572442f4d59cf914daaf05fd34940eb6b82598347fe443d564ba7e"),
 }

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor
-
-from sslplug.contracts import LabelledRows, Order, Target, Task, View
-from sslplug.errors import DataError, UsageError
-from sslplug.randomness import Rng
 from sslplug_graph.batch import CsrMatrix, Features, GraphBatch
 from sslplug_graph.data.graph_set import FloatMatrix
 from sslplug_graph.raw_features import graph_table, node_table
 from sslplug_graph.sampler import NeighbourSampler
 from sslplug_graph.spec import GraphSpec
+from torch import Tensor
+
+from sslplug.contracts import LabelledRows, Order, Target, Task, View
+from sslplug.errors import DataError, UsageError
+from sslplug.randomness import Rng
 
 ROWS_PER_BATCH = 256
 """Graphs per batch of ``rows()``."""
@@ -87,7 +87,11 @@ class BigGraph:
     level = "node"
 
     def __init__(
-        self, features: FloatMatrix, edges: np.ndarray, tasks: Mapping[str, Task], description: Mapping[str, Any],
+        self,
+        features: FloatMatrix,
+        edges: np.ndarray,
+        tasks: Mapping[str, Task],
+        description: Mapping[str, Any],
         fanouts: Sequence[int] | None = None,
     ) -> None:
         nodes = features.shape[0]
@@ -137,7 +141,11 @@ class BigGraph:
         place = torch.empty_like(nodes)
         place[nodes] = torch.arange(len(nodes))
         moved = replace(
-            self._whole, x=self._whole.x.rows(nodes), edge_index=place[self._whole.edge_index], node_ids=nodes, seeds=len(own)
+            self._whole,
+            x=self._whole.x.rows(nodes),
+            edge_index=place[self._whole.edge_index],
+            node_ids=nodes,
+            seeds=len(own),
         )
         return with_labels(moved, order.labels)
 
@@ -164,7 +172,12 @@ class SmallGraphs:
     level = "graph"
 
     def __init__(
-        self, features: FloatMatrix, edges: np.ndarray, graph: np.ndarray, graphs: int, tasks: Mapping[str, Task],
+        self,
+        features: FloatMatrix,
+        edges: np.ndarray,
+        graph: np.ndarray,
+        graphs: int,
+        tasks: Mapping[str, Task],
         description: Mapping[str, Any],
     ) -> None:
         self.tasks, self.description = tasks, description

@@ -11,11 +11,21 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-
-from sslplug.errors import DataError
 from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
-_KEYS = ("adj_data", "adj_indices", "adj_indptr", "adj_shape", "attr_data", "attr_indices", "attr_indptr", "attr_shape", "labels")
+from sslplug.errors import DataError
+
+_KEYS = (
+    "adj_data",
+    "adj_indices",
+    "adj_indptr",
+    "adj_shape",
+    "attr_data",
+    "attr_indices",
+    "attr_indptr",
+    "attr_shape",
+    "labels",
+)
 
 
 def read_npz_graph(path: Path, name: str) -> GraphSet:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy._core.multiarray import _reconstruct
 from scipy import sparse
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 from sslplug.contracts import Split
 from sslplug.errors import DataError
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 _ALLOWED = {
     ("scipy.sparse.csr", "csr_matrix"): sparse.csr_matrix,
@@ -63,7 +63,8 @@ def assemble(name: str, part: Mapping[str, Any], test_index: np.ndarray) -> Grap
         raise DataError(f"{name}: test nodes start at {first}, but there are {known} other nodes; expected {known}.")
     nodes, classes = known + count, part["ally"].shape[1]
     place = sparse.csr_matrix(
-        (np.ones(len(test_index), np.float32), (test_index - first, np.arange(len(test_index)))), shape=(count, len(test_index))
+        (np.ones(len(test_index), np.float32), (test_index - first, np.arange(len(test_index)))),
+        shape=(count, len(test_index)),
     )
     features = sparse.vstack([part["allx"], place @ part["tx"]], format="csr").astype(np.float32)
     features.sum_duplicates()
@@ -99,7 +100,9 @@ def _verified(path: Path, digests: Mapping[str, str]) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
     found = hashlib.sha256(content).hexdigest()
     if found != digests[path.name]:
-        raise DataError(f"{path}: sha256 {found}; expected the published {digests[path.name]}. It was not opened; get it again.")
+        raise DataError(
+            f"{path}: sha256 {found}; expected the published {digests[path.name]}. It was not opened; get it again."
+        )
     return content
 
 

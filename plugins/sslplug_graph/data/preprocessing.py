@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 from scipy import sparse
+from sslplug_graph.data.graph_set import FloatMatrix
 
 from sslplug.errors import DataError
-from sslplug_graph.data.graph_set import FloatMatrix
 
 Scaling = Literal["row-normalised", "raw", "standardised"]
 MOST_DENSE_BYTES = 2**31
@@ -29,7 +29,9 @@ def scale(features: FloatMatrix, how: Scaling) -> FloatMatrix:
         factor = np.divide(1.0, total, out=np.ones_like(total), where=total != 0).astype(np.float32)
         return sparse.diags(factor, format="csr") @ features if sparse.issparse(features) else features * factor[:, None]
     if 4 * features.shape[0] * features.shape[1] > MOST_DENSE_BYTES:
-        raise DataError(f"standardised features {features.shape} are dense and need over 2 GiB; use features: row-normalised.")
+        raise DataError(
+            f"standardised features {features.shape} are dense and need over 2 GiB; use features: row-normalised."
+        )
     dense = features.toarray() if sparse.issparse(features) else features
     centred = dense - dense.mean(0, dtype=np.float64)
     spread = centred.std(0)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 from sslplug.errors import DataError
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 NodeFeatures = Literal["labels", "attributes", "labels+attributes", "degree", "constant"]
 MOST_DEGREE = 400
@@ -33,10 +33,14 @@ def read_tudataset(folder: Path, name: str, features: NodeFeatures) -> GraphSet:
     down = np.flatnonzero(np.diff(indicator) < 0)
     if len(down) or indicator.min() < 0 or indicator.max() >= graphs:
         row = int(down[0]) + 2 if len(down) else int(np.flatnonzero((indicator < 0) | (indicator >= graphs))[0]) + 1
-        raise DataError(f"{folder / f'{name}_graph_indicator.txt'}, row {row}: expected ascending graph numbers 1..{graphs}.")
+        raise DataError(
+            f"{folder / f'{name}_graph_indicator.txt'}, row {row}: expected ascending graph numbers 1..{graphs}."
+        )
     bad = np.flatnonzero(((pairs < 0) | (pairs >= nodes)).any(1))
     if len(bad):
-        raise DataError(f"{folder / f'{name}_A.txt'}, row {bad[0] + 1}: node {pairs[bad[0]].max() + 1}; expected 1..{nodes}.")
+        raise DataError(
+            f"{folder / f'{name}_A.txt'}, row {bad[0] + 1}: node {pairs[bad[0]].max() + 1}; expected 1..{nodes}."
+        )
     crossing = np.flatnonzero(indicator[pairs[:, 0]] != indicator[pairs[:, 1]])
     if len(crossing):
         raise DataError(f"{folder / f'{name}_A.txt'}, row {crossing[0] + 1}: the edge joins nodes of two graphs.")

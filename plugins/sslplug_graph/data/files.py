@@ -1,0 +1,287 @@
+"""A user's own graph: an edge table and a node table (Parquet or CSV), or one ``.npz``; with a graph column, many graphs.
+
+Everything malformed is refused with file, row (counted from 1, without the header) and column, or handled and noted.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, parquet
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
+
+from sslplug.errors import DataError
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns. ``graph`` None: one big graph. ``features`` empty: every node column that is not named here."""
+
+    source: str
+    target: str
+    id: str
+    label: str
+    graph: str | None
+    features: tuple[str, ...]
+
+
+def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
+    """The graph at ``path``.
+
+    A folder holds ``edges`` and ``nodes``, each ``.parquet`` or ``.csv``, and for many labelled graphs ``graphs`` with the
+    columns ``graph`` and ``label``. Where the edge table too has the graph column, node ids need only be unique in a graph.
+    A ``.npz`` holds ``edge_index`` (2, E) and ``x`` (N, F), and optionally ``y`` ((N,) or (G,)) and ``graph`` (N,).
+    """
+    if path.suffix == ".npz":
+        return _read_npz(path, undirected)
+    if not path.is_dir():
+        raise DataError(
+            f"{path}: no such folder; expected one with edges.parquet or .csv and nodes.parquet or .csv, or a .npz."
+        )
+    edge_path, node_path = _table_path(path, "edges"), _table_path(path, "nodes")
+    edges, nodes = _read_table(edge_path), _read_table(node_path)
+    _require(edge_path, edges, columns.source, columns.target)
+    _require(node_path, nodes, columns.id, *([columns.graph] if columns.graph else []), *columns.features)
+    local = columns.graph is not None and columns.graph in edges.column_names
+    ids = _keys(node_path, nodes, columns.id, columns.graph if local else None)
+    if not len(ids):
+        raise DataError(f"{node_path}: no rows; expected one a node.")
+    _no_repeats(node_path, columns.id, ids)
+    ends = []
+    for column in (columns.source, columns.target):
+        names = _keys(edge_path, edges, column, columns.graph if local else None)
+        place = pc.index_in(names, value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        unknown = np.flatnonzero(place < 0)
+        if len(unknown):
+            raise DataError(
+                f"{edge_path}, row {unknown[0] + 1}, column {column!r}: node {_shown(names[int(unknown[0])])} is not in "
+                f"{node_path.name}, column {columns.id!r} ({len(unknown)} such rows); add the node or drop the edge."
+            )
+        ends.append(place)
+    taken = {columns.id, columns.label, columns.graph}
+    wanted = columns.features or tuple(name for name in nodes.column_names if name not in taken)
+    if not wanted:
+        raise DataError(
+            f"{node_path}: no feature column beside {', '.join(sorted(t for t in taken if t))}; add at least one."
+        )
+    features = np.stack([_feature(node_path, nodes, name) for name in wanted], axis=1)
+    if columns.graph is None:
+        labels, classes = _labels(nodes, columns.label)
+        zeros = np.zeros(len(ids), np.int64)
+        return _finish(path.name, features, ends, zeros, 1, labels, classes, "node", undirected)
+    return _many(path, node_path, edge_path, nodes, columns, features, ends, undirected)
+
+
+def _many(
+    path: Path,
+    node_path: Path,
+    edge_path: Path,
+    nodes: pa.Table,
+    columns: Columns,
+    features: np.ndarray,
+    ends: list[np.ndarray],
+    undirected: bool,
+) -> GraphSet:
+    assert columns.graph is not None
+    owner = _keys(node_path, nodes, columns.graph, None)
+    names, labels, classes = pc.unique(owner), None, ()
+    if any((path / f"graphs{suffix}").exists() for suffix in (".parquet", ".csv")):
+        graph_path = _table_path(path, "graphs")
+        table = _read_table(graph_path)
+        _require(graph_path, table, columns.graph, columns.label)
+        listed = _keys(graph_path, table, columns.graph, None)
+        _no_repeats(graph_path, columns.graph, listed)
+        missing = pc.index_in(names, value_set=listed).null_count
+        if missing:
+            raise DataError(
+                f"{graph_path}, column {columns.graph!r}: {missing} graphs of {node_path.name} are missing here."
+            )
+        empty = pc.index_in(listed, value_set=names).is_null().to_numpy(zero_copy_only=False)
+        if empty.any():
+            raise DataError(f"{graph_path}, row {int(empty.argmax()) + 1}: this graph has no node in {node_path.name}.")
+        names = listed
+        labels, classes = _labels(table, columns.label)
+    graph = pc.index_in(owner, value_set=names).to_numpy(zero_copy_only=False).astype(np.int64)
+    crossing = np.flatnonzero(graph[ends[0]] != graph[ends[1]])
+    if len(crossing):
+        raise DataError(
+            f"{edge_path}, row {crossing[0] + 1}: the edge joins nodes of two graphs; expected one graph an edge."
+        )
+    order = np.argsort(graph, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    moved = [place[end] for end in ends]
+    return _finish(path.name, features[order], moved, graph[order], len(names), labels, classes, "graph", undirected)
+
+
+def _finish(
+    name: str,
+    features: np.ndarray,
+    ends: list[np.ndarray],
+    graph: np.ndarray,
+    graphs: int,
+    labels: np.ndarray | None,
+    classes: tuple[str, ...],
+    level: str,
+    undirected: bool,
+) -> GraphSet:
+    nodes = len(features)
+    edges = tidy_edges(ends[0], ends[1], nodes, undirected)
+    loops = int((ends[0] == ends[1]).sum())
+    notes = [
+        *(["there is no edge at all: every node sees only itself"] if not edges.size else isolated_note(edges, nodes)),
+        *([f"{loops} self-loops removed"] if loops else []),
+        *(["edges made undirected"] if undirected else []),
+        *(
+            [f"{int((labels < 0).sum())} of {len(labels)} rows have no label"]
+            if labels is not None and (labels < 0).any()
+            else []
+        ),
+    ]
+    return GraphSet(name, features, edges, graph, graphs, labels, level, classes, None, tuple(notes))
+
+
+def _read_npz(path: Path, undirected: bool) -> GraphSet:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            part = dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a readable .npz of plain arrays ({error}).") from error
+    missing = [key for key in ("edge_index", "x") if key not in part]
+    if missing:
+        raise DataError(f"{path}: has {', '.join(sorted(part))}; expected also {' and '.join(missing)}.")
+    index, x = part["edge_index"], part["x"]
+    if (
+        index.ndim != 2
+        or len(index) != 2
+        or index.dtype.kind not in "iu"
+        or x.ndim != 2
+        or x.dtype.kind not in "fiub"
+        or not x.size
+    ):
+        raise DataError(
+            f"{path}: edge_index {index.shape} {index.dtype}, x {x.shape} {x.dtype}; expected (2, E) integers, (N, F)."
+        )
+    nodes = len(x)
+    outside = np.flatnonzero(((index < 0) | (index >= nodes)).any(0))
+    if len(outside):
+        raise DataError(
+            f"{path}, edge_index column {outside[0]}: nodes {index[:, outside[0]].tolist()}; expected 0..{nodes - 1} "
+            f"({len(outside)} such edges)."
+        )
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        raise DataError(f"{path}, x row {bad[0, 0]}, column {bad[0, 1]}: {x[tuple(bad[0])]}; expected a finite number.")
+    graph = part.get("graph", np.zeros(nodes, np.int64)).astype(np.int64)
+    if graph.shape != (nodes,) or graph.min() < 0 or (np.diff(graph) < 0).any():
+        raise DataError(
+            f"{path}: graph is {graph.shape}; expected the graph number of each node, ({nodes},), ascending from 0."
+        )
+    many, graphs = "graph" in part, int(graph.max()) + 1
+    if (graph[index[0]] != graph[index[1]]).any():
+        raise DataError(f"{path}: edge_index joins nodes of two graphs; expected both ends in one graph.")
+    labels, classes = None, ()
+    if "y" in part:
+        expected = graphs if many else nodes
+        if part["y"].shape != (expected,) or part["y"].dtype.kind not in "iu":
+            raise DataError(
+                f"{path}: y is {part['y'].shape} {part['y'].dtype}; expected ({expected},) integers, -1 for no label."
+            )
+        labels, classes = _codes(part["y"], part["y"] >= 0)
+    ends = [index[0].astype(np.int64), index[1].astype(np.int64)]
+    level = "graph" if many else "node"
+    return _finish(path.stem, x.astype(np.float32), ends, graph, graphs, labels, classes, level, undirected)
+
+
+def _table_path(folder: Path, stem: str) -> Path:
+    for suffix in (".parquet", ".csv"):
+        if (folder / f"{stem}{suffix}").exists():
+            return folder / f"{stem}{suffix}"
+    raise DataError(f"{folder}: neither {stem}.parquet nor {stem}.csv; expected one of them.")
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        return parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable {path.suffix[1:]} table ({error}).") from error
+
+
+def _require(path: Path, table: pa.Table, *names: str) -> None:
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise DataError(
+            f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(table.column_names)}. Rename the column, or "
+            "name yours in data.columns."
+        )
+
+
+def _keys(path: Path, table: pa.Table, column: str, graph: str | None) -> pa.Array:
+    """The column as strings, prefixed with the graph's name where ids are unique only inside a graph."""
+    parts = []
+    for name in (column,) if graph is None else (graph, column):
+        values = table[name].combine_chunks()
+        if values.null_count:
+            row = int(values.is_null().to_numpy(zero_copy_only=False).argmax()) + 1
+            raise DataError(f"{path}, row {row}, column {name!r}: empty; expected an id.")
+        try:
+            parts.append(values.cast(pa.string()))
+        except pa.ArrowException as error:
+            raise DataError(f"{path}, column {name!r}: {values.type} cannot be an id ({error}).") from error
+    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\x1f")
+
+
+def _shown(key: Any) -> str:
+    return " of graph ".join(reversed([repr(part) for part in str(key).split("\x1f")]))
+
+
+def _no_repeats(path: Path, column: str, keys: pa.Array) -> None:
+    first = pc.index_in(keys, value_set=pc.unique(keys)).to_numpy(zero_copy_only=False)
+    _, seen = np.unique(first, return_index=True)
+    repeated = np.setdiff1d(np.arange(len(first)), seen)
+    if len(repeated):
+        row = int(repeated[0])
+        raise DataError(
+            f"{path}, row {row + 1}, column {column!r}: {_shown(keys[row])} appears again (first in row "
+            f"{int((first == first[row]).argmax()) + 1}); expected each once."
+        )
+
+
+def _feature(path: Path, table: pa.Table, name: str) -> np.ndarray:
+    column = table[name].combine_chunks()
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+        raise DataError(
+            f"{path}, column {name!r}: {column.type}; expected numbers. Encode it, or list the columns to use in "
+            "data.columns.features."
+        )
+    values: np.ndarray = column.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False).astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise DataError(f"{path}, row {bad[0] + 1}, column {name!r}: {column[int(bad[0])]}; expected a finite number.")
+    return values
+
+
+def _labels(table: pa.Table, name: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Classes 0..K-1 in the order of their sorted names; empty cells are -1. None where there is no such column."""
+    if name not in table.column_names:
+        return None, ()
+    column = table[name].combine_chunks()
+    present = column.is_valid().to_numpy(zero_copy_only=False)
+    kept = column.drop_null()
+    kept = kept.to_numpy(zero_copy_only=False) if pa.types.is_integer(kept.type) else kept.cast(pa.string())
+    values = np.empty(len(column), dtype=object)
+    values[present] = np.asarray(kept)
+    return _codes(values, present)
+
+
+def _codes(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    names, codes = np.unique(values[present], return_inverse=True)
+    labels = np.full(len(values), -1, np.int64)
+    labels[present] = codes
+    return labels, tuple(str(name) for name in names)
