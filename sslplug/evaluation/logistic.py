@@ -21,7 +21,7 @@ from sslplug.evaluation.metrics import selection_score
 from sslplug.evaluation.probe import CLASS_KINDS, Prediction, Scaler, stratified_folds, unit_rows
 
 _PATH_TOLERANCE = 1e-5
-_FINAL_TOLERANCE = 1e-9
+_FINAL_TOLERANCE = 1e-11
 
 
 class LogisticOptions(Options):
