@@ -1,4 +1,4 @@
-"""What ``pip install sslplug`` adds to pytest: the ``toy_plugin`` fixture. Imports no torch, so other projects pay nothing."""
+"""What ``pip install sslplug`` adds to pytest: the ``toy_plugin`` fixture. Imports no torch: other projects pay nothing."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Clusters:
 
     @staticmethod
     def _task(options: ClustersOptions, classes: np.ndarray, generator: np.random.Generator) -> Task:
-        """20 rows a class-set for training, as many for validation, the rest for the test; ``splits`` times."""
+        """Five rows a class on average for training, as many for validation, the rest for the test; ``splits`` times."""
         few = 5 * options.clusters
         splits = []
         for _ in range(options.splits):
