@@ -32,7 +32,9 @@ def misfits(nodes: Mapping[str, Node], schema: Schema, granted: Tags) -> list[tu
     The parts of a sum are judged one by one: each has its own method and objective, its own views or else the recipe's, and
     the recipe's data and encoder.
     """
-    problems = [(need.path, _sentence(need, nodes, schema, granted)) for need in _missing(nodes, granted)]
+    missing = _missing(nodes, granted)
+    works = _working(nodes, schema, granted) if missing else ""
+    problems = [(need.path, _sentence(need, nodes, schema, works)) for need in missing]
     method, objective = nodes["method"], nodes.get("objective")
     asked = {tag for node in method.family() for tag in node.picked.component.needs(node.picked.options)}
     if objective is not None and not any(tag.startswith("score:") for tag in asked):
@@ -64,7 +66,7 @@ def _missing(nodes: Mapping[str, Node], granted: Tags) -> list[_Need]:
     ]
 
 
-def _sentence(need: _Need, nodes: Mapping[str, Node], schema: Schema, granted: Tags) -> str:
+def _sentence(need: _Need, nodes: Mapping[str, Node], schema: Schema, works: str) -> str:
     """Who needs what, who could bring it, and a whole combination that would work."""
     bringers = {
         table: names
@@ -79,7 +81,6 @@ def _sentence(need: _Need, nodes: Mapping[str, Node], schema: Schema, granted: T
     )
     chosen = ", ".join(f"{section} {node.picked.name!r}" for section, node in nodes.items() if section in _PROVIDERS)
     found = f"{need.table} {need.name!r} needs {need.tag!r}, which none of {chosen} provides"
-    works = _working(nodes, schema, granted, set(bringers))
     return f"{found}. {brings}" + (f" This would work: {works}." if works else "")
 
 
@@ -88,20 +89,21 @@ def _provides(node: Node) -> Tags:
 
 
 def _defaults(section: str, nodes: Mapping[str, Node], schema: Schema) -> list[tuple[str, Node]]:
-    """Every component of a section's table with default options, where it has them, at that section's place."""
-    path = nodes[section].path if section in nodes else f"{nodes['method'].path.removesuffix('method')}{section}"
+    """Every component of a section's table with default options, where it has them, at the place it would be written."""
+    beside = f"{nodes['method'].path.removesuffix('method')}{section}"
+    path = nodes[section].path if section in nodes and section not in ("views", "objective") else beside
     made = ((name, Checker(schema).choice(section, name, path)) for name in schema.tables.get(section, {}))
     return [(name, node) for name, node in made if node is not None]
 
 
-def _working(nodes: Mapping[str, Node], schema: Schema, granted: Tags, helpful: set[str]) -> str:
-    """The smallest change of sections (one, then two) after which nothing is missing, in the words of a recipe."""
-    order = sorted((*_PROVIDERS[:3], "method"), key=lambda section: section not in helpful)
-    made = {section: _defaults(section, nodes, schema) for section in order}
-    for size in (1, 2):
-        for sections in combinations(order, size):
-            for picks in product(*(made[section] for section in sections)):
-                changed = {**nodes, **{section: node for section, (_, node) in zip(sections, picks, strict=True)}}
-                if not _missing(changed, granted) and not any(node.groups for _, node in picks):
-                    return ", ".join(f"{node.path}: {name}" for name, node in picks)
+def _working(nodes: Mapping[str, Node], schema: Schema, granted: Tags) -> str:
+    """The smallest change of sections after which nothing is missing, in the words of a recipe; the method changes last."""
+    made = {section: _defaults(section, nodes, schema) for section in ("views", "encoder", "objective", "method")}
+    plans = [plan for size in (1, 2, 3) for plan in combinations(("views", "encoder", "objective"), size)]
+    plans += [("method",), ("method", "objective"), ("method", "views"), ("method", "views", "objective")]
+    for sections in plans:
+        for picks in product(*(made[section] for section in sections)):
+            changed = {**nodes, **{section: node for section, (_, node) in zip(sections, picks, strict=True)}}
+            if not _missing(changed, granted) and not any(node.groups for _, node in picks):
+                return ", ".join(f"{node.path}: {name}" for name, node in picks)
     return ""

@@ -1,0 +1,50 @@
+"""TensorBoard beyond scalars: a row of the hparams table a run, and labelled embeddings for the projector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sslplug.errors import UsageError
+from sslplug.reporting.runfolder import write_text
+
+
+def write_hparams(folder: Path, hparams: Mapping[str, str | float | int], metrics: Mapping[str, float]) -> None:
+    """This run's row: what it was made of, and its metrics as scalars under their shared names.
+
+    hparams  plugin, recipe, data, method, objective, lr, seed ...;  metrics  ``eval/<task>/<probe>/<metric>``: value
+    """
+    from torch.utils.tensorboard import SummaryWriter
+    from torch.utils.tensorboard.summary import hparams as summaries
+
+    writer: Any = SummaryWriter(str(folder), filename_suffix=".evaluation")
+    try:
+        for summary in summaries(dict(hparams), dict(metrics)):
+            writer.file_writer.add_summary(summary)
+        for name, value in metrics.items():
+            writer.add_scalar(name, value)
+    finally:
+        writer.close()
+
+
+def write_projector(folder: Path, rows: np.ndarray, labels: Sequence[str], step: int) -> None:
+    """Embeddings (n, d) with one label a row, for TensorBoard's projector; replaces what an earlier call wrote.
+
+    Raises UsageError where the numbers of rows and labels differ.
+    """
+    if len(rows) != len(labels):
+        raise UsageError(
+            f"The projector was given {len(rows)} embeddings and {len(labels)} labels; expected one label a row."
+        )
+    inner = folder / "projector"
+    inner.mkdir(exist_ok=True)
+    write_text(inner / "tensors.tsv", "".join("\t".join(f"{value:.6g}" for value in row) + "\n" for row in rows))
+    write_text(inner / "labels.tsv", "".join(" ".join(str(label).split()) + "\n" for label in labels))
+    config = (
+        f'embeddings {{\n  tensor_name: "embeddings at step {step}"\n'
+        '  tensor_path: "projector/tensors.tsv"\n  metadata_path: "projector/labels.tsv"\n}\n'
+    )
+    write_text(folder / "projector_config.pbtxt", config)
