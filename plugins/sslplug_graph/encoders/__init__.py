@@ -15,3 +15,5 @@ ENCODERS: Mapping[str, Component] = MappingProxyType(
         "gcn": Component(gcn.GcnOptions, gcn.build, "Graph convolutional network", _LEVELS),
     }
 )
+
+DECODERS: Mapping[str, Component] = MappingProxyType({})
