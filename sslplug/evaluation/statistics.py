@@ -22,12 +22,9 @@ import numpy as np
 from scipy import stats
 
 from sslplug.evaluation.judge import Score
-from sslplug.evaluation.metrics import primary
 
 ALPHA = 0.05
 _FEWEST_WILCOXON = 6
-
-_PRIMARY = {primary(kind) for kind in ("classification", "regression", "link", "clustering")}
 
 
 @dataclass(frozen=True)
@@ -140,30 +137,35 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def summarise(scores: Iterable[Score], family: Iterable[str] | None = None) -> list[Summary]:
+def summarise(scores: Iterable[Score]) -> list[Summary]:
     """One :class:`Summary` for each task, probe, metric and fraction of pretrained features, in the order first seen.
 
     ``scores`` may come from several runs (seeds). Controls of a probe: the same probe on the untrained encoder, and LightGBM
-    on raw features, on the embeddings and on both (k-means: on raw features); LightGBM on the embeddings is itself a row
-    only where it is a recipe's own probe, that is, where it also judged the untrained encoder. Holm's family are the
-    comparisons by primary metric over all tasks and fractions; other metrics keep the plain p value. Splits are matched by
-    number, seeds by seed; a pair that lacks its partner is left out of the comparison and the note says so.
+    on raw features, on the embeddings and on both (k-means: on raw features). LightGBM on the embeddings is a row of its own
+    only where it is one of the recipe's probes: it then also judged the untrained encoder, or there are no controls.
+
+    Holm's family are the comparisons by primary metric (the first of each task) over all tasks, probes and fractions; other
+    metrics keep the plain p value alone. Splits are matched by number, seeds by seed; a score without a partner is left out
+    of the comparison and the note says so; a control without any common pair is not compared.
     """
     cells: dict[tuple[str, str, str, float], dict[tuple[str, str], list[Score]]] = {}
     for score in scores:
         place = (score.task, score.protocol, score.metric, score.fraction)
         cells.setdefault(place, defaultdict(list))[score.probe, score.features].append(score)
-    metrics = _PRIMARY if family is None else set(family)
+    primary: dict[str, str] = {}
+    for task, _, metric, _ in cells:
+        primary.setdefault(task, metric)
     rows = [
         _summary(place, probe, columns)
         for place, columns in cells.items()
         for probe, features in columns
-        if features == "pretrained" and (probe != "lightgbm" or (probe, "untrained") in columns or len(columns) == 1)
+        if features == "pretrained"
+        and (probe != "lightgbm" or (probe, "untrained") in columns or (probe, "raw") not in columns)
     ]
     claims = [
         (r, c)
         for r, row in enumerate(rows)
-        if row.metric in metrics
+        if row.metric == primary[row.task]
         for c, comparison in enumerate(row.comparisons)
         if comparison.p is not None
     ]
@@ -188,13 +190,18 @@ def _summary(place: tuple[str, str, str, float], probe: str, columns: dict[tuple
     for name, features in columns:
         same_probe = name == probe and features in ("untrained", "raw", "both")
         trees = (
-            name == "lightgbm" and features in ("raw", "pretrained", "both") and (name, features) != (probe, "pretrained")
+            (name, "raw") in columns
+            and name == "lightgbm"
+            and features in ("raw", "pretrained", "both")
+            and (name, features) != (probe, "pretrained")
         )
         if same_probe or trees:
             other = columns[name, features]
             label = f"{name} on {features}"
             controls[label] = interval(list(_observations(other).values()))
-            comparisons.append(_compare(own, other, label, higher))
+            comparison = _compare(own, other, label, higher)
+            if comparison is not None:
+                comparisons.append(comparison)
     found = interval(list(_observations(own).values()))
     return Summary(
         task, protocol, probe, metric, fraction, higher, found.mean, found.low, found.high, found.std, found.n, controls,
@@ -211,13 +218,13 @@ def _observations(scores: Sequence[Score]) -> dict[int, float]:
     return {key: float(np.mean(values)) for key, values in groups.items()}
 
 
-def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher: bool) -> Comparison:
-    """The paired comparison over the (split, seed) pairs that both sides have."""
+def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher: bool) -> Comparison | None:
+    """The paired comparison over the (split, seed) pairs that both sides have; None where there is no such pair."""
     theirs = {(score.split, score.seed): score for score in other}
     pairs = [(score, theirs[score.split, score.seed]) for score in own if (score.split, score.seed) in theirs]
     lacking = len(own) + len(theirs) - 2 * len(pairs)
     if not pairs:
-        return Comparison(control, math.nan, False, None, None, None, 0, "none", "no split and seed in common")
+        return None
     differences = np.array(
         list(_observations([replace(mine, value=mine.value - their.value) for mine, their in pairs]).values())
     )

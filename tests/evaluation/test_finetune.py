@@ -1,0 +1,131 @@
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sslplug.contracts import Embedding, Split, Task, View
+from sslplug.errors import DataError
+from sslplug.evaluation.finetune import FinetuneOptions, finetune
+
+
+@dataclass(frozen=True)
+class Cells:
+    x: Tensor
+
+    def to(self, device: torch.device | str) -> "Cells":
+        return Cells(self.x.to(device))
+
+
+class Encoder(nn.Module):
+    """One tanh layer: a linear head on its random features cannot solve XOR of two of ten columns, training it can."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.layer = nn.Sequential(nn.Linear(10, width), nn.Dropout(0.1), nn.Tanh())
+        self.dims = {"cell": width}
+
+    def forward(self, view: View) -> Embedding:
+        return Embedding({"cell": self.layer(view.data.x)})
+
+
+def world(n: int = 900) -> tuple[np.ndarray, list[View]]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 10)).astype(np.float32)
+    views = [View(Cells(torch.from_numpy(part))) for part in np.split(x, [200, 650])]
+    return x, views
+
+
+def split(n: int = 900) -> Split:
+    order = np.random.default_rng(1).permutation(n)
+    return Split(order[:500], order[500:600], order[600:])
+
+
+OPTIONS = FinetuneOptions(lr=0.02, epochs=120, patience=60)
+
+
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    return Encoder()
+
+
+def test_the_encoder_itself_learns() -> None:
+    x, views = world()
+    labels = ((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(np.int64)
+    task = Task("xor", "classification", "cell", labels, [split()], "random")
+    still = finetune(encoder(), views, task, split(), FinetuneOptions(lr=1e-9, epochs=2), 0, "cpu")
+    tuned = finetune(encoder(), views, task, split(), OPTIONS, 0, "cpu")
+    assert still["accuracy"] < 0.65
+    assert tuned["accuracy"] > 0.85
+    assert list(tuned) == ["accuracy", "macro_f1", "auroc"]
+
+
+def test_repeats_exactly_and_leaves_global_randomness_alone() -> None:
+    x, views = world()
+    task = Task("sign", "classification", "cell", (x[:, 2] > 0).astype(np.int64), [split()], "random")
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    short = FinetuneOptions(lr=0.02, epochs=5)
+    start = encoder()
+    state = torch.get_rng_state()
+    first = finetune(copy.deepcopy(start), views, task, split(), short, 0, "cpu")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first == finetune(copy.deepcopy(start), views, task, split(), short, 0, "cpu")
+
+
+def test_numbers_and_an_empty_validation_part() -> None:
+    x, views = world()
+    labels = 100.0 + 30.0 * x[:, 3]
+    parts = split()
+    task = Task("number", "regression", "cell", labels, [parts], "random")
+    none = Split(parts.train, parts.val[:0], parts.test)
+    found = finetune(encoder(), views, task, none, OPTIONS, 0, "cpu")
+    assert found["r2"] > 0.9
+    assert found["rmse"] < 10
+
+
+def test_predictions_meet_their_own_rows() -> None:
+    """Test rows in any order over several views: every one is scored against its own label."""
+    x, views = world()
+    labels = (x[:, 4] > 0).astype(np.int64)
+    task = Task("sign", "classification", "cell", labels, [split()], "random")
+    parts = split()
+    backwards = Split(parts.train, parts.val, parts.test[::-1].copy())
+    start = encoder()
+    found = [finetune(copy.deepcopy(start), views, task, part, OPTIONS, 0, "cpu") for part in (parts, backwards)]
+    assert found[0] == found[1]
+    assert found[0]["accuracy"] > 0.9
+
+
+def test_links_within_a_view_and_across_views() -> None:
+    x, views = world()
+    rng = np.random.default_rng(2)
+    inside = np.stack([rng.integers(200, 650, 900), rng.integers(200, 650, 900)], axis=1)
+    labels = (x[inside[:, 0], 0] * x[inside[:, 1], 0] > 0).astype(np.int64)
+    task = Task("link", "link", "cell", labels, [split()], "random", members=inside)
+    assert finetune(encoder(), views, task, split(), OPTIONS, 0, "cpu")["auroc"] > 0.85
+    torn = inside.copy()
+    torn[:, 1] = 0
+    bad = Task("link", "link", "cell", labels, [split()], "random", members=torn)
+    with pytest.raises(DataError, match="lie in different views"):
+        finetune(encoder(), views, bad, split(), OPTIONS, 0, "cpu")
+
+
+def test_shuffled_labels_stay_at_chance() -> None:
+    x, views = world()
+    labels = np.random.default_rng(4).permutation((x[:, 2] > 0).astype(np.int64))
+    task = Task("noise", "classification", "cell", labels, [split()], "random")
+    found = finetune(encoder(), views, task, split(), FinetuneOptions(lr=0.02, epochs=30), 0, "cpu")
+    assert abs(found["accuracy"] - 0.5) < 4 * 0.5 / np.sqrt(300)
+
+
+def test_clusters_and_missing_rows_are_refused() -> None:
+    x, views = world()
+    labels = (x[:, 2] > 0).astype(np.int64)
+    with pytest.raises(DataError, match="clustering task cannot be fine-tuned"):
+        finetune(encoder(), views, Task("c", "clustering", "cell", labels, [split()], "r"), split(), OPTIONS, 0, "cpu")
+    task = Task("sign", "classification", "cell", labels, [split()], "random")
+    with pytest.raises(DataError, match="the views hold 650 rows"):
+        finetune(encoder(), views[:2], task, split(), OPTIONS, 0, "cpu")
