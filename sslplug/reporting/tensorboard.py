@@ -17,13 +17,13 @@ def write_hparams(folder: Path, hparams: Mapping[str, str | float | int], metric
 
     hparams  plugin, recipe, data, method, objective, lr, seed ...;  metrics  ``eval/<task>/<probe>/<metric>``: value
     """
-    from torch.utils.tensorboard import SummaryWriter
-    from torch.utils.tensorboard.summary import hparams as summaries
+    from torch.utils.tensorboard import SummaryWriter, summary
 
+    make: Any = summary.hparams
     writer: Any = SummaryWriter(str(folder), filename_suffix=".evaluation")
     try:
-        for summary in summaries(dict(hparams), dict(metrics)):
-            writer.file_writer.add_summary(summary)
+        for row in make(dict(hparams), dict(metrics)):
+            writer.file_writer.add_summary(row)
         for name, value in metrics.items():
             writer.add_scalar(name, value)
     finally:
