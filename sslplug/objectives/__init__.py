@@ -10,6 +10,7 @@ from sslplug.objectives.cosine import COSINE
 from sslplug.objectives.cross_entropy import CROSS_ENTROPY
 from sslplug.objectives.infonce import INFONCE
 from sslplug.objectives.jsd_local_global import JSD_LOCAL_GLOBAL
+from sslplug.objectives.metric_learning import METRIC_LEARNING
 from sslplug.objectives.mse import MSE
 from sslplug.objectives.sce import SCE
 from sslplug.objectives.swav import SWAV
@@ -23,6 +24,7 @@ OBJECTIVES: Mapping[str, Component] = MappingProxyType(
         "cross_entropy": CROSS_ENTROPY,
         "infonce": INFONCE,
         "jsd_local_global": JSD_LOCAL_GLOBAL,
+        "metric_learning": METRIC_LEARNING,
         "mse": MSE,
         "sce": SCE,
         "swav": SWAV,

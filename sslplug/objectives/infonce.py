@@ -49,7 +49,7 @@ class InfoNCEOptions(Options):
     symmetric: bool = Field(True, description="every view's rows are anchors; false: the first view's alone")
     margin: float = Field(0.0, ge=0, description="additive margin m: positives must be nearer by it")
     decoupled: bool = Field(False, description="leave positives out of the denominator (DCL, GraphCL)")
-    tile: int = Field(512, ge=16, description="rows of one tile of the similarity matrix held at a time")
+    tile: int = Field(768, ge=16, description="rows of one tile of the similarity matrix held at a time")
 
 
 class InfoNCE(nn.Module):

@@ -10,8 +10,8 @@ tile. With upstream gradients g (rows) and h (columns), and e_ij = exp(s_ij):
 When q is k the matrix is symmetric, row = col, and tiles on and above the diagonal serve both.
 
 Unit rows bound the logits by 1/tau. While exp can neither overflow nor underflow there is nothing to subtract; beyond that
-(tau below about 1/60 in float32) the same tiles are first searched for each row's maximum. exp2 with log2(e) folded into q
-is used because it is about three times as fast as exp on a CPU.
+(tau below about 1/60 in float32) the same tiles are first searched for each row's maximum. exp2 with log2(e) folded into
+the product's scale is used because it is about three times as fast as exp on a CPU.
 
 Tiles with recomputation: Rabe and Staats 2021, arXiv:2112.05682; for contrast: Cheng et al. 2024, arXiv:2410.17243.
 """
@@ -85,7 +85,7 @@ class Plan:
         shift = 0.0 if math.isinf(self.shift) else abs(self.shift)
         return self.scale + shift <= _SAFE[dtype]
 
-    def tiles(self, scaled: Tensor, k: Tensor) -> Iterator[tuple[slice, slice, bool, Tensor]]:
+    def tiles(self, q: Tensor, k: Tensor) -> Iterator[tuple[slice, slice, bool, Tensor]]:
         """Each tile's rows, columns, whether it is its own mirror image, and its masked logits times log2(e)."""
         height = max(end - start for start, end, _, _ in self.rows.spans)
         width = max(end - start for start, end, _, _ in self.cols.spans)
@@ -93,7 +93,7 @@ class Plan:
         for number, (top, bottom, low, high) in enumerate(self.rows.spans):
             for left, right, least, most in self.cols.spans[number if self.symmetric else 0 :]:
                 logits = buffer[: (bottom - top) * (right - left)].view(bottom - top, right - left)
-                torch.mm(scaled[top:bottom], k[left:right].t(), out=logits)
+                torch.addmm(logits, q[top:bottom], k[left:right].t(), beta=0, alpha=self.scale * _LOG2E, out=logits)
                 mirror = self.symmetric and top == left
                 if low <= most and least <= high and low >= 0:
                     self._mask(logits, slice(top, bottom), slice(left, right), mirror)
@@ -112,9 +112,9 @@ class Plan:
             logits.masked_fill_(self.rows.position[i, None] == self.cols.position[None, j], -math.inf)
 
 
-def _bounded_sums(plan: Plan, scaled: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    row, col = scaled.new_zeros(len(scaled)), scaled.new_zeros(len(k))
-    for i, j, mirror, tile in plan.tiles(scaled, k):
+def _bounded_sums(plan: Plan, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    row, col = q.new_zeros(len(q)), q.new_zeros(len(k))
+    for i, j, mirror, tile in plan.tiles(q, k):
         tile.exp2_()
         row[i] += tile.sum(1)
         if plan.columns or (plan.symmetric and not mirror):
@@ -127,10 +127,10 @@ def _finite(largest: Tensor) -> Tensor:
     return torch.where(largest.isinf(), 0.0, largest)
 
 
-def _searched_sums(plan: Plan, scaled: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+def _searched_sums(plan: Plan, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     """Two passes: every row's (and column's) largest logit, then sums relative to it. Returns natural log-sum-exps."""
-    row_max, col_max = scaled.new_full((len(scaled),), -math.inf), scaled.new_full((len(k),), -math.inf)
-    for i, j, mirror, tile in plan.tiles(scaled, k):
+    row_max, col_max = q.new_full((len(q),), -math.inf), q.new_full((len(k),), -math.inf)
+    for i, j, mirror, tile in plan.tiles(q, k):
         torch.maximum(row_max[i], tile.amax(1), out=row_max[i])
         if plan.columns or (plan.symmetric and not mirror):
             torch.maximum(col_max[j], tile.amax(0), out=col_max[j])
@@ -138,7 +138,7 @@ def _searched_sums(plan: Plan, scaled: Tensor, k: Tensor) -> tuple[Tensor, Tenso
         row_max = col_max = torch.maximum(row_max, col_max)
     row_max, col_max = _finite(row_max), _finite(col_max)
     row, col = torch.zeros_like(row_max), torch.zeros_like(col_max)
-    for i, j, mirror, tile in plan.tiles(scaled, k):
+    for i, j, mirror, tile in plan.tiles(q, k):
         row[i] += (tile - row_max[i, None]).exp2_().sum(1)
         if plan.columns or (plan.symmetric and not mirror):
             col[j] += (tile - col_max[None, j]).exp2_().sum(0)
@@ -150,11 +150,10 @@ def _searched_sums(plan: Plan, scaled: Tensor, k: Tensor) -> tuple[Tensor, Tenso
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-        scaled = q * (plan.scale * _LOG2E)
         if plan.bounded(q.dtype):
-            row, col = (total.log_() for total in _bounded_sums(plan, scaled, k))
+            row, col = (total.log_() for total in _bounded_sums(plan, q, k))
         else:
-            row, col = _searched_sums(plan, scaled, k)
+            row, col = _searched_sums(plan, q, k)
         ctx.plan = plan
         ctx.save_for_backward(q, k, row, col)
         if not plan.columns:
@@ -179,9 +178,8 @@ class _LogSumExp(torch.autograd.Function):
             a = g * _finite(-row).exp()
             b = a if plan.symmetric else h * _finite(-col).exp() if h is not None else None
         row2, col2 = _finite(row * _LOG2E), _finite(col * _LOG2E)
-        scaled = q * (plan.scale * _LOG2E)
         spare: Tensor | None = None
-        for i, j, mirror, tile in plan.tiles(scaled, k):
+        for i, j, mirror, tile in plan.tiles(q, k):
             if bounded:
                 tile.exp2_()
                 if both:
