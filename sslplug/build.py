@@ -127,7 +127,9 @@ def _labelled_rows(options: TrainOptions, data: DomainData) -> LabelledRows | No
         )
     task = data.tasks[options.labels]
     if options.split >= len(task.splits):
-        raise UsageError(f"train.split: {options.split}, but task {task.name!r} has {len(task.splits)} splits (0 is the first).")
+        raise UsageError(
+            f"train.split: {options.split}, but task {task.name!r} has {len(task.splits)} splits (0 is the first)."
+        )
     return LabelledRows(task, task.splits[options.split].train)
 
 

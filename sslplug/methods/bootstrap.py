@@ -30,11 +30,14 @@ class BootstrapOptions(Options):
         description="Hidden layers of the student's own head; a last layer to the projector's width is added.",
     )
     teacher: Literal["momentum", "student"] = Field(
-        "momentum", description="momentum: exponential average of the student; student: the student itself, detached (SimSiam)."
+        "momentum",
+        description="momentum: exponential average of the student; student: the student itself, detached (SimSiam).",
     )
     momentum: float = Field(0.99, ge=0.0, le=1.0, description="Share of the teacher that stays at each step, at the start.")
     schedule: Schedule = Field("cosine", description="How the momentum goes from its start to 1.")
-    reinitialise: bool = Field(False, description="Draw the teacher's first parameters independently of the student's (BGRL).")
+    reinitialise: bool = Field(
+        False, description="Draw the teacher's first parameters independently of the student's (BGRL)."
+    )
     roles: tuple[str, ...] = Field((), description="Only views with these roles; default: all but corrupted ones.")
 
 
@@ -105,7 +108,7 @@ class Bootstrap(nn.Module):
 
 
 def build(options: BootstrapOptions, assembly: Assembly) -> Bootstrap:
-    """The bootstrap method from finished parts. """
+    """The bootstrap method from finished parts."""
     level = options.level or assembly.level
     projector, dim = make_head(options.projector, assembly.dims[level])
     predictor_options = options.predictor.model_copy(update={"widths": (*options.predictor.widths, dim)})

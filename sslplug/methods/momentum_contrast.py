@@ -127,5 +127,7 @@ MOMENTUM_CONTRAST = Component(
     MomentumContrastOptions,
     build,
     "Queries against a momentum encoder's keys and a queue of former keys (MoCo).",
-    needs=lambda options: frozenset({"pair", "queue", "score:views"} | ({f"level:{options.level}"} if options.level else set())),
+    needs=lambda options: frozenset(
+        {"pair", "queue", "score:views"} | ({f"level:{options.level}"} if options.level else set())
+    ),
 )

@@ -125,9 +125,7 @@ MASKED = Component(
     MaskedOptions,
     build_masked,
     "Hide tokens, encode, decode, and match what was hidden (GraphMAE, MAE).",
-    needs=lambda options: frozenset(
-        {"masks", "hides", "score:prediction", *(f"target:{name}" for name in options.targets)}
-    ),
+    needs=lambda options: frozenset({"masks", "hides", "score:prediction", *(f"target:{name}" for name in options.targets)}),
 )
 
 

@@ -31,7 +31,9 @@ def write_embeddings(file: Path, rows: np.ndarray) -> None:
         os.replace(hidden, file)
     except OSError as error:
         hidden.unlink(missing_ok=True)
-        raise RunFolderError(f"{file}: the embeddings could not be written ({error}); free space or choose another file.") from error
+        raise RunFolderError(
+            f"{file}: the embeddings could not be written ({error}); free space or choose another file."
+        ) from error
 
 
 def embed(run: Path, *, data: str | None, overrides: Sequence[str], out: Path, device: str, data_root: Path | None) -> None:
@@ -62,7 +64,9 @@ def export(run: Path, out: Path) -> None:
         os.replace(hidden, out / "encoder.safetensors")
         write_text(out / "recipe.yaml", dump(resolved))
     except OSError as error:
-        raise RunFolderError(f"{out}: the export could not be written ({error}); free space or choose another folder.") from error
+        raise RunFolderError(
+            f"{out}: the export could not be written ({error}); free space or choose another folder."
+        ) from error
 
 
 def _load_encoder(encoder: torch.nn.Module, found: checkpoint.Checkpoint) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sslplug.build import schema_of
 from sslplug.evaluation import EvaluateOptions, LightGbm, embed, judge
 from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
@@ -21,8 +20,6 @@ from sslplug.stages.report import show
 from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
-
-__all__ = ["evaluate", "judge_run", "schema_of", "show"]
 
 
 def evaluate(run: Path, *, overrides: Sequence[str], device: str, data_root: Path | None) -> None:
@@ -71,9 +68,7 @@ def judge_run(session: Session, folder: Path) -> None:
         say,
     )
     rows = [{**asdict(score), "seed": resolved.seed} for score in scores]
-    update_json(
-        folder / "metrics.json", {"scores": rows, "evaluation_seconds": time.perf_counter() - began}
-    )
+    update_json(folder / "metrics.json", {"scores": rows, "evaluation_seconds": time.perf_counter() - began})
     write_hparams(folder, hparams(resolved), headline(rows))
     _project(session, folder, features["pretrained"])
 

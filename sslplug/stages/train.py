@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,17 +15,18 @@ from sslplug import diagnostics, discovery, distributed
 from sslplug.build import schema_of
 from sslplug.errors import Interrupted
 from sslplug.evaluation import embed
-from sslplug.recipe import Resolved, Schema, dump
+from sslplug.recipe import Resolved, dump
 from sslplug.reporting.monitor import Monitor
-from sslplug.reporting.progress import Progress
+from sslplug.reporting.progress import Progress, say
 from sslplug.reporting.runfolder import create_run, update_json, write_environment, write_text
-from sslplug.stages.evaluate import judge_run, show
+from sslplug.stages.evaluate import judge_run
 from sslplug.stages.interrupt import listening
 from sslplug.stages.recipes import chosen
+from sslplug.stages.report import show
 from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device, process_group
-from sslplug.training.loop import Outcome, Run, TrainOptions
+from sslplug.training.loop import Outcome, Reporter, Run, TrainOptions
 from sslplug.training.loop import train as train_loop
 from sslplug.training.optim import OptimOptions, make_optimizer
 
@@ -101,37 +103,31 @@ def _train_session(
     assert isinstance(optim, OptimOptions)
     start = 0 if resume_from is None else int(resume_from.state["step"])
     total = options.epochs * (len(composed.batches_of(0)) // options.accumulate)
-    monitor = Monitor(folder, resume_step=None if resume_from is None else start, tensorboard=True)
-    progress = Progress(f"{resolved.plugin}/{resolved.name} seed {resolved.seed}", total, start)
     for complaint in complaints:
-        progress.announce(complaint)
-    reporter = _LeadReporter(monitor, progress) if distributed.rank() == 0 else _SilentReporter()
+        say(complaint)
     encoder = composed.method.encoder
     assert isinstance(encoder, torch.nn.Module)  # the Method contract
     began = time.perf_counter()
-    with listening() as stop:
-        try:
-            outcome = train_loop(
-                Run(
-                    method=composed.method,
-                    optimizer=make_optimizer(composed.method, optim),
-                    optim=optim,
-                    options=options,
-                    seed=resolved.seed,
-                    device=session.device,
-                    batches_of=composed.batches_of,
-                    embed=partial(_embed_rows, session, encoder),
-                    health=diagnostics.health,
-                    collapse=diagnostics.collapse,
-                    reporter=reporter,
-                    checkpoints=folder / "checkpoints",
-                    stop=stop,
-                ),
-                resume_from,
-            )
-        finally:
-            monitor.close()
-            progress.finish()
+    title = f"{resolved.plugin}/{resolved.name} seed {resolved.seed}"
+    with listening() as stop, _reporting(folder, title, start, total, resume_from is not None) as reporter:
+        outcome = train_loop(
+            Run(
+                method=composed.method,
+                optimizer=make_optimizer(composed.method, optim),
+                optim=optim,
+                options=options,
+                seed=resolved.seed,
+                device=session.device,
+                batches_of=composed.batches_of,
+                embed=partial(_embed_rows, session, encoder),
+                health=diagnostics.health,
+                collapse=diagnostics.collapse,
+                reporter=reporter,
+                checkpoints=folder / "checkpoints",
+                stop=stop,
+            ),
+            resume_from,
+        )
     if distributed.rank() == 0:
         update_json(
             folder / "metrics.json",
@@ -164,22 +160,30 @@ def _embed_rows(session: Session, encoder: torch.nn.Module) -> Mapping[str, Tens
     return {level: torch.from_numpy(rows) for level, rows in arrays.items()}
 
 
-class _LeadReporter:
-    """Sends the loop's numbers to the log, TensorBoard and the progress bar."""
+@contextmanager
+def _reporting(folder: Path, title: str, start: int, total: int, resumed: bool) -> Iterator[Reporter]:
+    """The first rank's numbers go to the log, TensorBoard and the progress bar; other ranks write nothing."""
+    if distributed.rank() != 0:
+        yield _Silent()
+        return
+    monitor, progress = Monitor(folder, start if resumed else None), Progress(title, total, start)
+    try:
+        yield _Loud(monitor, progress)
+    finally:
+        monitor.close()
+        progress.finish()
+
+
+class _Loud:
+    """To the log, TensorBoard and the progress bar."""
 
     def __init__(self, monitor: Monitor, progress: Progress) -> None:
-        self.monitor = monitor
-        self.progress = progress
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        self.monitor.scalars(step, values)
-
-    def advance(self, step: int, values: Mapping[str, float]) -> None:
-        self.progress.advance(step, values)
+        self.scalars = monitor.scalars
+        self.advance = progress.advance
 
 
-class _SilentReporter:
-    """Ranks other than the first write nothing."""
+class _Silent:
+    """To nowhere."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Nothing."""

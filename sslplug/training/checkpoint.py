@@ -135,7 +135,9 @@ def load(folder: Path) -> Checkpoint:
     try:
         manifest = json.loads((folder / "MANIFEST.json").read_text())
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{folder}: MANIFEST.json is missing or unreadable ({error}); this checkpoint is unusable.") from error
+        raise RunFolderError(
+            f"{folder}: MANIFEST.json is missing or unreadable ({error}); this checkpoint is unusable."
+        ) from error
     for name in _FILES:
         wanted = manifest.get(name)
         if wanted is None or not (folder / name).is_file() or _digest(folder / name) != wanted:
@@ -157,7 +159,8 @@ def newest(folder: Path) -> tuple[Checkpoint, list[str]]:
         except RunFolderError as error:
             complaints.append(str(error))
     raise RunFolderError(
-        f"{folder}: no usable checkpoint" + (": " + "; ".join(complaints) if complaints else " was ever written")
+        f"{folder}: no usable checkpoint"
+        + (": " + "; ".join(complaints) if complaints else " was ever written")
         + ". Start the run anew with `sslplug train`."
     )
 

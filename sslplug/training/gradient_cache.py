@@ -21,9 +21,13 @@ from sslplug.randomness import Rng
 class Cacheable(Protocol):
     """A method whose forward is ``score(*encode(batch, rng))``."""
 
-    def encode(self, batch: Any, rng: Rng) -> tuple[list[Tensor], list[Tensor] | None]: ...
+    def encode(self, batch: Any, rng: Rng) -> tuple[list[Tensor], list[Tensor] | None]:
+        """Embeddings and ids of one micro-batch, (n_v, d) a view."""
+        ...
 
-    def score(self, embeddings: Sequence[Tensor], ids: Sequence[Tensor] | None) -> dict[str, Tensor]: ...
+    def score(self, embeddings: Sequence[Tensor], ids: Sequence[Tensor] | None) -> dict[str, Tensor]:
+        """The terms of joined embeddings."""
+        ...
 
 
 def require_cacheable(method: nn.Module) -> Cacheable:

@@ -37,7 +37,9 @@ class TrainOptions(Options):
     observe_every: int = Field(0, ge=0, description="Optimiser steps between diagnostics; 0: twenty times a run.")
     checkpoint_every: int = Field(0, ge=0, description="Optimiser steps between checkpoints; 0: every two minutes.")
     keep: int = Field(2, ge=1, description="Checkpoints kept.")
-    patience: int = Field(0, ge=0, description="Stop after so many epochs without a smaller training loss, and restore the best.")
+    patience: int = Field(
+        0, ge=0, description="Stop after so many epochs without a smaller training loss, and restore the best."
+    )
     labels: str | None = Field(None, description="A task whose training labels batches carry, for supervised parts.")
     split: int = Field(0, ge=0, description="Which of that task's splits; it is then the only one evaluated.")
 
@@ -45,9 +47,11 @@ class TrainOptions(Options):
 class Reporter(Protocol):
     """Where the loop's numbers go."""
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None: ...
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Log named numbers of one step."""
 
-    def advance(self, step: int, values: Mapping[str, float]) -> None: ...
+    def advance(self, step: int, values: Mapping[str, float]) -> None:
+        """``step`` steps are done."""
 
 
 @dataclass(frozen=True)

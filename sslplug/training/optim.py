@@ -83,13 +83,9 @@ def make_optimizer(model: nn.Module, options: OptimOptions) -> torch.optim.Optim
     # One fused call a step: the loop's own cost must vanish beside a 1 ms step. Float64 parameters work too.
     fused = all(p.is_floating_point() for p in trained)
     if options.name == "adam":
-        return torch.optim.Adam(
-            groups, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=fused
-        )
+        return torch.optim.Adam(groups, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=fused)
     if options.name == "adamw":
-        return torch.optim.AdamW(
-            groups, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=fused
-        )
+        return torch.optim.AdamW(groups, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=fused)
     if options.name == "sgd":
         return torch.optim.SGD(
             groups, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay, fused=fused

@@ -76,7 +76,18 @@ METHODS: dict[str, dict[str, Any]] = {
 def made(recipe: dict[str, Any], **data: Any) -> Composed:
     schema = schema_of(TOY)
     probe = build_data(
-        resolve({"plugin": "toy", "data": "clusters", "views": "crops", "encoder": "cells", "method": "joint", "objective": "infonce"}, schema, "t"),
+        resolve(
+            {
+                "plugin": "toy",
+                "data": "clusters",
+                "views": "crops",
+                "encoder": "cells",
+                "method": "joint",
+                "objective": "infonce",
+            },
+            schema,
+            "t",
+        ),
         DataContext(None, Path("."), 0),
     )
     task = next(iter(probe.tasks))
@@ -228,7 +239,14 @@ def test_queue_holds_the_newest_keys() -> None:
 
 def test_recipes_that_cannot_work_are_refused_with_what_would() -> None:
     schema = schema_of(TOY)
-    raw = {"plugin": "toy", "data": "clusters", "views": "identity", "encoder": "cells", "method": "joint", "objective": "infonce"}
+    raw = {
+        "plugin": "toy",
+        "data": "clusters",
+        "views": "identity",
+        "encoder": "cells",
+        "method": "joint",
+        "objective": "infonce",
+    }
     with pytest.raises(RecipeError, match="pair"):
         resolve(raw, schema, "t")
     with pytest.raises(RecipeError, match="labels"):
