@@ -36,6 +36,9 @@ class EvaluateOptions(Options):
     )
     controls: bool = Field(default=True, description="also the untrained encoder, and LightGBM on raw, embeddings and both")
     splits: int = Field(default=0, ge=0, description="how many of a task's splits to use; 0 = all")
+    published: dict[str, float] = Field(
+        default_factory=dict, description="{task: value} others reported for this method and protocol; printed beside ours"
+    )
     lightgbm: LightGbmOptions = Field(
         default_factory=lambda: LightGbmOptions(), description="the budget of the boosted trees"
     )
