@@ -70,7 +70,7 @@ def gradients(material: Material, name: str) -> str:
 
 
 def shapes(material: Material, name: str) -> str:
-    """Levels and widths are those of ``dims``; one row an id; owners point at rows of another level; tags are true."""
+    """Levels and widths are those of ``dims`` (a role may have fewer). One row an id. Owners point at rows. Tags are true."""
     encoder = material.encoder(name).eval()
     dims: Mapping[str, int] = encoder.dims  # type: ignore[assignment]
     picked = material.picked("encoder", name)
@@ -78,10 +78,12 @@ def shapes(material: Material, name: str) -> str:
     for tag in sorted(tag for tag in brought if tag.startswith("level:")):
         if tag.removeprefix("level:") not in dims:
             return f"the component provides {tag!r}, but dims has {', '.join(dims)}."
+    met: set[str] = set()
     for number, view in enumerate(material.some_views()):
         with torch.no_grad():
             embedding = encoder(view)
-        if set(embedding.levels) != set(dims):
+        met |= set(embedding.levels)
+        if not set(embedding.levels) <= set(dims):
             return f"dims has the levels {sorted(dims)}, the embedding of view {number} has {sorted(embedding.levels)}."
         for level, rows in embedding.levels.items():
             if rows.ndim != 2 or rows.shape[1] != dims[level]:
@@ -96,7 +98,8 @@ def shapes(material: Material, name: str) -> str:
                 return f"owner[{level!r}] of view {number} is {tuple(owner.shape)} {owner.dtype}; expected int64, one a row."
             if len(owner) and not 0 <= int(owner.min()) <= int(owner.max()) < coarsest:
                 return f"owner[{level!r}] of view {number} points at row {int(owner.max())} of {coarsest}."
-    return ""
+    never = sorted(set(dims) - met)
+    return f"dims names {', '.join(never)}, but no view has embeddings of that level." if never else ""
 
 
 def state_round_trip(material: Material, name: str) -> str:
