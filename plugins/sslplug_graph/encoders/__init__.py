@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sslplug.contracts import Component, tags
-from sslplug_graph.encoders import gcn
+from sslplug_graph.encoders import decoders, gat, gcn, gin
 
-_LEVELS = tags("level:node", "level:graph", "two-levels", "hides")
+_BRINGS = tags("level:node", "level:graph", "two-levels", "hides")
 
 ENCODERS: Mapping[str, Component] = MappingProxyType(
     {
-        "gcn": Component(gcn.GcnOptions, gcn.build, "Graph convolutional network", _LEVELS),
+        "gcn": Component(gcn.GcnOptions, gcn.build, "Graph convolutional network", _BRINGS),
+        "gat": Component(gat.GatOptions, gat.build, "Graph attention network", _BRINGS),
+        "gin": Component(gin.GinOptions, gin.build, "Graph isomorphism network", _BRINGS),
     }
 )
 
-DECODERS: Mapping[str, Component] = MappingProxyType({})
+DECODERS: Mapping[str, Component] = MappingProxyType(
+    {
+        "gnn": Component(decoders.GnnDecoderOptions, decoders.build_gnn, "Re-mask, then one GNN layer (GraphMAE)"),
+        "mlp": Component(decoders.MlpDecoderOptions, decoders.build_mlp, "Linear - PReLU - Linear on each node"),
+    }
+)

@@ -63,7 +63,7 @@ def add_edges(batch: GraphBatch, rate: float, generator: torch.Generator) -> Gra
 class EdgeDrop(Options):
     """Drop a share of the edges at random (GRACE: each direction by itself)."""
 
-    changes: ClassVar[str] = "edges"
+    changes: ClassVar[str] = "change:edge_weight"
     moves_rows: ClassVar[bool] = False
     brings: ClassVar[Tags] = frozenset()
 

@@ -1,0 +1,132 @@
+"""Graph attention network (Velickovic et al. 2018): a node is the attention-weighted mean of its in-neighbours and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sslplug.contracts import Embedding, Options, View
+from sslplug_graph.batch import GraphBatch
+from sslplug_graph.encoders.feature_input import FeatureInput
+from sslplug_graph.encoders.layer_end import Activation, LayerEnd, Norm
+from sslplug_graph.encoders.pooling import Pool, embedding
+from sslplug_graph.propagation import edge_values, product
+from sslplug_graph.spec import GraphSpec
+
+_SLOPE = 0.2
+
+
+def attention(batch: GraphBatch, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention of each node over its in-edges and itself: (E, h) in ``by_target`` order, and (N, h) for the self-loops.
+
+    Softmax over the in-neighbourhood of LeakyReLU(source[j] + target[i]), for scores (N, h); edge weights multiply the
+    exponentials, so that a dropped edge (weight 0) gets nothing.
+    """
+    by_target = batch.structure.by_target
+    owner = batch.structure.edge_index[1][by_target.edge]
+    logits = functional.leaky_relu(source[by_target.indices] + target[owner], _SLOPE)
+    own = functional.leaky_relu(source + target, _SLOPE)
+    with torch.no_grad():
+        index = owner[:, None].expand_as(logits)
+        largest = own.scatter_reduce(0, index, logits, "amax")
+    weights = (logits - largest[owner]).exp() * edge_values(batch)[:, None].to(logits.dtype)
+    own = (own - largest).exp()
+    norm = own.index_add(0, owner, weights)
+    return weights / norm[owner], own / norm
+
+
+class GatLayer(nn.Module):
+    """(N, h c) of the transformed rows X W, or of narrower X propagated before W. Scores are a . (X W) per head."""
+
+    def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
+        super().__init__()
+        per_head = width // heads
+        self.source = nn.Parameter(nn.init.xavier_uniform_(torch.empty(heads, per_head)))
+        self.target = nn.Parameter(nn.init.xavier_uniform_(torch.empty(heads, per_head)))
+        self.bias = nn.Parameter(torch.zeros(width)) if bias else None
+        self.dropout = nn.Dropout(dropout)
+        self.heads = heads
+
+    def forward(self, rows: Tensor, batch: GraphBatch, weight: Tensor | None = None) -> Tensor:
+        """Attend over ``rows`` = X W; with ``weight``, rows are X itself and one head's W is applied last."""
+        if weight is None:
+            split = rows.view(len(rows), self.heads, -1)
+            source, target = (split * self.source).sum(-1), (split * self.target).sum(-1)
+        else:
+            source, target = rows @ (weight @ self.source.T), rows @ (weight @ self.target.T)
+            split = rows[:, None, :]
+        edge, own = (self.dropout(part) for part in attention(batch, source, target))
+        mixed = [
+            product(batch.structure, edge[:, head].contiguous(), split[:, head].contiguous())
+            + own[:, head, None] * split[:, head]
+            for head in range(self.heads)
+        ]
+        out = mixed[0] if self.heads == 1 else torch.cat(mixed, 1)
+        out = out if weight is None else out @ weight
+        return out if self.bias is None else out + self.bias
+
+
+class GatOptions(Options):
+    """Layers and what follows each."""
+
+    widths: list[int] = Field([512, 512], min_length=1, description="output width of each layer, all heads together")
+    heads: int = Field(4, ge=1, description="attention heads of each layer, concatenated")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of each layer, features included")
+    attention_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on attention weights")
+    activation: Activation = Field("prelu", description="after every layer (see activate_last)")
+    activate_last: bool = Field(True, description="norm and activation after the last layer too")
+    norm: Norm = Field("none", description="norm between attention and activation")
+    batch_norm_momentum: float = Field(0.1, gt=0, le=1, description="weight of the newest batch in running statistics")
+    residual: bool = Field(False, description="add a linear map of a layer's input to its output (from layer 2 on)")
+    pool: Pool = Field("mean", description="how nodes make a graph embedding")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> GatOptions:
+        odd = [width for width in self.widths if width % self.heads]
+        if odd:
+            raise ValueError(f"width {odd[0]} is no multiple of the {self.heads} heads; choose one that is")
+        return self
+
+
+class Gat(nn.Module):
+    """``gat(view) -> Embedding`` of levels node and graph."""
+
+    def __init__(self, options: GatOptions, num_features: int) -> None:
+        super().__init__()
+        widths, last = options.widths, len(options.widths) - 1
+        self.input = FeatureInput(num_features, widths[0], options.dropout)
+        self.weights = nn.ParameterList(
+            nn.Parameter(nn.init.xavier_uniform_(torch.empty(before, width))) for before, width in zip(widths, widths[1:])
+        )
+        self.skips = nn.ModuleList(
+            nn.Linear(before, width, bias=False) for before, width in zip(widths, widths[1:]) if options.residual
+        )
+        self.layers = nn.ModuleList(GatLayer(width, options.heads, options.attention_dropout) for width in widths)
+        self.ends = nn.ModuleList(
+            LayerEnd(width, options.norm, options.batch_norm_momentum, options.activation)
+            if number < last or options.activate_last
+            else nn.Identity()
+            for number, width in enumerate(widths)
+        )
+        self.dropout = nn.Dropout(options.dropout)
+        self.pool = options.pool
+        self.dims: Mapping[str, int] = {"node": widths[-1], "graph": widths[-1]}
+
+    def forward(self, view: View) -> Embedding:
+        """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
+        batch: GraphBatch = view.data
+        rows: Tensor = self.ends[0](self.layers[0](self.input(view), batch))
+        for number, weight in enumerate(self.weights):
+            given = self.dropout(rows)
+            out = self.layers[number + 1](given @ weight, batch)
+            rows = self.ends[number + 1](out + self.skips[number](given) if len(self.skips) else out)
+        return embedding(rows, batch, self.pool)
+
+
+def build(options: GatOptions, spec: GraphSpec) -> Gat:
+    """The encoder for the data's features."""
+    return Gat(options, spec.num_features)
