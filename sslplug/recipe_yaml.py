@@ -13,6 +13,7 @@ import yaml
 
 from sslplug.errors import RecipeError
 
+_BREAKS = {"\x85", "\u2028", "\u2029", "\ufeff"}
 CHOICE_SECTIONS = ("data", "views", "encoder", "method", "objective")
 
 
@@ -64,6 +65,8 @@ for _tag, _pattern, _first in _SCALARS:
 def write_yaml(plain: dict[str, Any]) -> str:
     """Plain data as YAML text that ``read_recipe`` reads back to equal values, keys in the given order."""
     text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    if _BREAKS & set(text):  # YAML would read these rare line breaks as blanks; written as escapes they survive
+        text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, width=100)
     return text
 
 
