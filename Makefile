@@ -56,7 +56,7 @@ unit: $(STAMP)
 test: lint types docs unit
 
 bench: $(STAMP)
-	@$(BIN)/sslplug bench $(PLUGIN) $(ARGS)
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
 
 reproduce: $(STAMP)
 	@$(BIN)/python tests/reproduce/run.py $(ARGS)
