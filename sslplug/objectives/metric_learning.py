@@ -3,6 +3,7 @@
 The rows of all views are joined; equal ids (or, without ids, equal row positions) become equal labels. A row with id -1 gets
 a label of its own: it is nobody's positive. Losses with class weights (``num_classes``) take ids as class numbers and leave
 such rows out. VICRegLoss, which takes a second batch instead of labels, compares the first view with the second.
+ManifoldLoss takes the proxy of each row: an instance's number modulo its number of proxies K.
 
 Equations, options and their defaults are that library's; its distance of a loss is chosen there too. Smaller is better.
 Distribution: "gathered": each rank scores the rows of all ranks. Miners and losses that draw at random draw from torch's
@@ -135,6 +136,9 @@ class MetricLearning(nn.Module):
                         "numbers below it. Raise objective.loss_options.num_classes, or choose a loss without class weights."
                     )
                 embeddings, labels = embeddings[named], labels[named]
+            if isinstance(self.loss, losses.ManifoldLoss):
+                proxy = torch.unique(labels, return_inverse=True)[1] % self.loss.K
+                return {"metric_learning": self.loss(embeddings, indices_tuple=proxy)}
             mined = None if self.miner is None else self.miner(embeddings, labels)
             return {"metric_learning": self.loss(embeddings, labels, mined)}
 
