@@ -98,7 +98,7 @@ class GraphBatch:
     graph_ids    (G,) int64: number of each graph in the whole data
     edge_weight  (E,) float32, or None: all ones
     seeds        the first ``seeds`` nodes are those that were asked for (neighbour sampling), or None: all are
-    structure    caches of this edge set; made anew whenever ``edge_index`` or ``num_nodes`` is another, so ``replace`` is safe
+    structure    caches of this edge set; made anew when ``edge_index`` or ``num_nodes`` is another, so ``replace`` is safe
     labels       the labels of the allowed rows of this batch (rows are local), only where ``Order.labels`` asked for them
 
     Raises DataError for wrong dtypes, ranks and lengths, and, on the CPU, for indices out of range (a range check on a GPU

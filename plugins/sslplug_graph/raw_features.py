@@ -21,7 +21,7 @@ HISTOGRAM = 12
 STRUCTURE = (
     "degree",
     "log degree",
-    "PageRank x N",
+    "PageRank x nodes",
     "eigenvector centrality",
     "clustering coefficient",
     "triangles",
@@ -42,20 +42,21 @@ def node_table(features: FloatMatrix, edges: np.ndarray) -> Table:
         one = mean @ features
         return np.hstack([features, one, mean @ one, structure(edges, nodes)]).astype(np.float32)
     hops = [_svd(features, mean, hop) for hop in (1, 2)]
-    return sparse.hstack(
-        [features, sparse.csr_matrix(np.hstack([*hops, structure(edges, nodes)]))], format="csr", dtype=np.float32
-    )
+    rest = sparse.csr_matrix(np.hstack([*hops, structure(edges, nodes)]))
+    table: sparse.csr_matrix = sparse.hstack([features, rest], format="csr", dtype=np.float32)
+    return table
 
 
 def graph_table(features: FloatMatrix, edges: np.ndarray, graph: np.ndarray, graphs: int) -> np.ndarray:
-    """(G, f) float32 for graphs: sum, mean and maximum of node features and of their 1-hop means; mean, deviation and maximum
-    of each ``STRUCTURE`` column; counts of nodes, edges, triangles and components, density, degree histogram; spectral
-    summary: moments 2, 3, 4 of the random walk's spectrum (return probabilities) and the largest adjacency eigenvalue.
+    """(G, f) float32 for graphs: sum, mean and maximum of node features; mean and maximum of their 1-hop means; mean,
+    deviation and maximum of each ``STRUCTURE`` column; counts of nodes, edges, triangles and components, density, degree
+    histogram (counts and shares); spectral summary: moments 2, 3 and 4 of the random walk's spectrum (its return
+    probabilities) and the largest adjacency eigenvalue.
     """
     nodes = features.shape[0]
     dense = features.toarray() if sparse.issparse(features) else features
     near = _neighbour_mean(edges, nodes) @ dense
-    columns = structure(edges, nodes)
+    columns = structure(edges, nodes, graph)
     walk = _return_probabilities(edges, nodes)
     member = sparse.csr_matrix((np.ones(nodes, np.float32), (graph, np.arange(nodes))), shape=(graphs, nodes))
     size = np.asarray(member.sum(1)).ravel()
@@ -92,8 +93,12 @@ def graph_table(features: FloatMatrix, edges: np.ndarray, graph: np.ndarray, gra
     return np.hstack(parts).astype(np.float32)
 
 
-def structure(edges: np.ndarray, nodes: int) -> np.ndarray:
-    """(N, 8) float32, the columns named in ``STRUCTURE``, of the graph seen as undirected."""
+def structure(edges: np.ndarray, nodes: int, graph: np.ndarray | None = None) -> np.ndarray:
+    """(N, 8) float32, the columns named in ``STRUCTURE``, of the graph seen as undirected.
+
+    With ``graph`` (N,), the graph of each node, every column is that of the node's own graph alone.
+    """
+    owner = np.zeros(nodes, np.int64) if graph is None else graph
     adjacency = _symmetric(edges, nodes)
     degree = np.diff(adjacency.indptr).astype(np.float64)
     inverse = 1 / np.maximum(degree, 1)
@@ -102,8 +107,8 @@ def structure(edges: np.ndarray, nodes: int) -> np.ndarray:
     columns = [
         degree,
         np.log1p(degree),
-        _pagerank(adjacency, inverse) * nodes,
-        _eigenvector(adjacency),
+        _pagerank(adjacency, inverse, owner),
+        _eigenvector(adjacency, owner),
         triangles / np.maximum(possible, 1),
         triangles,
         core_number(adjacency),
@@ -119,7 +124,7 @@ def core_number(adjacency: sparse.csr_matrix) -> np.ndarray:
     left = len(degree)
     while left:
         k = max(k, int(degree[alive].min()))
-        shell = np.flatnonzero(alive & (degree <= k))
+        shell: np.ndarray = np.flatnonzero(alive & (degree <= k))
         while len(shell):
             core[shell], alive[shell] = k, False
             left -= len(shell)
@@ -150,7 +155,7 @@ def _svd(features: sparse.csr_matrix, mean: sparse.csr_matrix, hops: int, rounds
     """(N, k) left singular vectors times values of mean^hops X by randomised subspace iteration (Halko et al. 2011)."""
 
     def forward(right: np.ndarray) -> np.ndarray:
-        out = features @ right
+        out: np.ndarray = features @ right
         for _ in range(hops):
             out = mean @ out
         return out
@@ -158,7 +163,8 @@ def _svd(features: sparse.csr_matrix, mean: sparse.csr_matrix, hops: int, rounds
     def backward(left: np.ndarray) -> np.ndarray:
         for _ in range(hops):
             left = mean.T @ left
-        return features.T @ left
+        out: np.ndarray = features.T @ left
+        return out
 
     width = min(COMPONENTS + 10, *features.shape)
     start = np.random.Generator(np.random.Philox(0)).standard_normal((features.shape[1], width), dtype=np.float32)
@@ -166,23 +172,29 @@ def _svd(features: sparse.csr_matrix, mean: sparse.csr_matrix, hops: int, rounds
     for _ in range(rounds):
         basis = np.linalg.qr(forward(np.linalg.qr(backward(basis))[0]))[0]
     left, values, _ = np.linalg.svd(backward(basis).T, full_matrices=False)
-    return (basis @ left * values)[:, :COMPONENTS]
+    found: np.ndarray = (basis @ left * values)[:, :COMPONENTS]
+    return found
 
 
-def _pagerank(adjacency: sparse.csr_matrix, inverse: np.ndarray, damping: float = 0.85, rounds: int = 100) -> np.ndarray:
-    nodes = len(inverse)
-    rank, loose = np.full(nodes, 1 / nodes), np.diff(adjacency.indptr) == 0
+def _pagerank(adjacency: sparse.csr_matrix, inverse: np.ndarray, owner: np.ndarray, rounds: int = 100) -> np.ndarray:
+    """PageRank of damping 0.85, times the nodes of the graph, so that its mean is 1 in each graph."""
+    rank, loose = np.ones(len(inverse)), np.diff(adjacency.indptr) == 0
     for _ in range(rounds):
-        rank = damping * (adjacency @ (rank * inverse) + rank[loose].sum() / nodes) + (1 - damping) / nodes
-    return rank
+        rank = 0.85 * (adjacency @ (rank * inverse) + rank[loose].sum() / len(rank)) + 0.15
+    mean = np.bincount(owner, rank) / np.maximum(np.bincount(owner), 1)
+    scaled: np.ndarray = rank / mean[owner]
+    return scaled
 
 
-def _eigenvector(adjacency: sparse.csr_matrix, rounds: int = 100) -> np.ndarray:
-    """Leading eigenvector of A + I (the shift makes bipartite graphs converge), of largest entry 1."""
+def _eigenvector(adjacency: sparse.csr_matrix, owner: np.ndarray, rounds: int = 100) -> np.ndarray:
+    """Leading eigenvector of A + I (the shift makes bipartite graphs converge), of largest entry 1 in each graph."""
+    there, first = np.unique(owner, return_index=True)
+    largest = np.ones(int(owner.max(initial=0)) + 1)
     vector = np.ones(adjacency.shape[0])
     for _ in range(rounds):
         vector = vector + adjacency @ vector
-        vector /= vector.max(initial=1e-300)
+        largest[there] = np.maximum.reduceat(vector, first)
+        vector = vector / largest[owner]
     return vector
 
 

@@ -46,9 +46,7 @@ def graph_task(labels: np.ndarray, folds: int, repeats: int, rng: Rng, classes: 
     labelled = np.flatnonzero(labels >= 0)
     smallest = int(np.bincount(labels[labelled]).min(initial=len(labelled))) if len(labelled) else 0
     if smallest < folds:
-        raise DataError(
-            f"The smallest class has {smallest} graphs for {folds} folds; label more graphs or lower data.folds."
-        )
+        raise DataError(f"The smallest class has {smallest} graphs for {folds} folds; lower data.folds.")
     splits = []
     for repeat in range(repeats):
         state = int(rng.fork("folds", repeat).numpy().integers(2**31))

@@ -29,7 +29,7 @@ from sslplug_graph.data.tudataset import read_tudataset
 from sslplug_graph.tasks import graph_task, link_task, node_task, random_splits
 
 from sslplug.contracts import DataContext, Task
-from sslplug.errors import DataError
+from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 
 
@@ -101,7 +101,9 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
     rng, edges = Rng.root(context.seed), graphs.edges
     tasks: dict[str, Task] = {}
     if graphs.labels is not None and (graphs.labels >= 0).any():
-        if graphs.public is not None and options.split == "public":
+        if options.split == "public":
+            if graphs.public is None:
+                raise UsageError(f"data.split is 'public', but {graphs.name} comes without a split; use 'random'.")
             splits, protocol = [graphs.public], "public"
         else:
             train, val = options.train_share, options.val_share
@@ -112,9 +114,7 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
     if options.link:
         links = link_task(edges, graphs.nodes, rng)
         tasks["link"], edges = links.task, links.edges
-        notes.append(
-            "links of the task's validation and test parts are not in the graph; this holds for every task of the run"
-        )
+        notes.append("the link task's validation and test links are not in the graph, for every task of the run")
     description = describe(graphs, edges, notes, features=options.features, sampling=options.sampling.mode)
     fanouts = options.sampling.fanouts if options.sampling.mode == "neighbour" else None
     return BigGraph(scale(graphs.features, options.features), edges, tasks, description, fanouts)

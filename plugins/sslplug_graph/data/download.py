@@ -1,4 +1,4 @@
-"""Finds a named set under the data root, or fetches it when that is allowed. What was fetched is proved before it is used."""
+"""Finds a named set under the data root, or fetches it when that is allowed; proves it before it is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def locate(source: Source, context: DataContext) -> Path:
         root = "the data root (--data-root or SSLPLUG_DATA)" if context.root is None else str(context.root)
         raise DataError(
             f"{source.title}: found neither in {looked}; expected the files {', '.join(source.files)}. Allow the download "
-            f"(--download), or get them from {source.url.format(file='<file>')} and put them into {source.folder} below {root}."
+            f"(--download), or get them from {source.url.format(file='<file>')} and put them into {source.folder} below "
+            f"{root}."
         )
     return _fetch(source, context.cache / source.folder)
 
@@ -64,6 +65,6 @@ def prove(source: Source, found: str, folder: Path) -> None:
     """Compares the parsed content's sha256 with the published content's. Raises DataError if they differ."""
     if source.content is not None and found != source.content:
         raise DataError(
-            f"{folder}: the content's sha256 is {found}; expected {source.content} for {source.title}. The files are not the "
-            f"published ones; remove them and get them again from {source.url.format(file='<file>')}."
+            f"{folder}: the content's sha256 is {found}; expected {source.content} for {source.title}. The files are not "
+            f"the published ones; remove them and get them again from {source.url.format(file='<file>')}."
         )

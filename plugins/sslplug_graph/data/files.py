@@ -41,9 +41,7 @@ def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
     if path.suffix == ".npz":
         return _read_npz(path, undirected)
     if not path.is_dir():
-        raise DataError(
-            f"{path}: no such folder; expected one with edges.parquet or .csv and nodes.parquet or .csv, or a .npz."
-        )
+        raise DataError(f"{path}: no such folder; expected edges.* and nodes.* (.parquet or .csv) in it, or a .npz file.")
     edge_path, node_path = _table_path(path, "edges"), _table_path(path, "nodes")
     edges, nodes = _read_table(edge_path), _read_table(node_path)
     _require(edge_path, edges, columns.source, columns.target)
@@ -67,9 +65,7 @@ def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
     taken = {columns.id, columns.label, columns.graph}
     wanted = columns.features or tuple(name for name in nodes.column_names if name not in taken)
     if not wanted:
-        raise DataError(
-            f"{node_path}: no feature column beside {', '.join(sorted(t for t in taken if t))}; add at least one."
-        )
+        raise DataError(f"{node_path}: no feature beside {', '.join(sorted(t for t in taken if t))}; add at least one.")
     features = np.stack([_feature(node_path, nodes, name) for name in wanted], axis=1)
     if columns.graph is None:
         labels, classes = _labels(nodes, columns.label)
@@ -90,7 +86,9 @@ def _many(
 ) -> GraphSet:
     assert columns.graph is not None
     owner = _keys(node_path, nodes, columns.graph, None)
-    names, labels, classes = pc.unique(owner), None, ()
+    names = pc.unique(owner)
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
     if any((path / f"graphs{suffix}").exists() for suffix in (".parquet", ".csv")):
         graph_path = _table_path(path, "graphs")
         table = _read_table(graph_path)
@@ -99,9 +97,7 @@ def _many(
         _no_repeats(graph_path, columns.graph, listed)
         missing = pc.index_in(names, value_set=listed).null_count
         if missing:
-            raise DataError(
-                f"{graph_path}, column {columns.graph!r}: {missing} graphs of {node_path.name} are missing here."
-            )
+            raise DataError(f"{graph_path}, column {columns.graph!r}: {missing} graphs of {node_path.name} are missing.")
         empty = pc.index_in(listed, value_set=names).is_null().to_numpy(zero_copy_only=False)
         if empty.any():
             raise DataError(f"{graph_path}, row {int(empty.argmax()) + 1}: this graph has no node in {node_path.name}.")
@@ -110,9 +106,7 @@ def _many(
     graph = pc.index_in(owner, value_set=names).to_numpy(zero_copy_only=False).astype(np.int64)
     crossing = np.flatnonzero(graph[ends[0]] != graph[ends[1]])
     if len(crossing):
-        raise DataError(
-            f"{edge_path}, row {crossing[0] + 1}: the edge joins nodes of two graphs; expected one graph an edge."
-        )
+        raise DataError(f"{edge_path}, row {crossing[0] + 1}: the edge joins nodes of two graphs.")
     order = np.argsort(graph, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -133,23 +127,20 @@ def _finish(
 ) -> GraphSet:
     nodes = len(features)
     edges = tidy_edges(ends[0], ends[1], nodes, undirected)
+    unlabelled = 0 if labels is None else int((labels < 0).sum())
     loops = int((ends[0] == ends[1]).sum())
     notes = [
         *(["there is no edge at all: every node sees only itself"] if not edges.size else isolated_note(edges, nodes)),
         *([f"{loops} self-loops removed"] if loops else []),
         *(["edges made undirected"] if undirected else []),
-        *(
-            [f"{int((labels < 0).sum())} of {len(labels)} rows have no label"]
-            if labels is not None and (labels < 0).any()
-            else []
-        ),
+        *([f"{unlabelled} rows have no label"] if unlabelled else []),
     ]
     return GraphSet(name, features, edges, graph, graphs, labels, level, classes, None, tuple(notes))
 
 
 def _read_npz(path: Path, undirected: bool) -> GraphSet:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             part = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a readable .npz of plain arrays ({error}).") from error
@@ -180,13 +171,12 @@ def _read_npz(path: Path, undirected: bool) -> GraphSet:
         raise DataError(f"{path}, x row {bad[0, 0]}, column {bad[0, 1]}: {x[tuple(bad[0])]}; expected a finite number.")
     graph = part.get("graph", np.zeros(nodes, np.int64)).astype(np.int64)
     if graph.shape != (nodes,) or graph.min() < 0 or (np.diff(graph) < 0).any():
-        raise DataError(
-            f"{path}: graph is {graph.shape}; expected the graph number of each node, ({nodes},), ascending from 0."
-        )
+        raise DataError(f"{path}: graph is {graph.shape}; expected ({nodes},) graph numbers, ascending from 0.")
     many, graphs = "graph" in part, int(graph.max()) + 1
     if (graph[index[0]] != graph[index[1]]).any():
         raise DataError(f"{path}: edge_index joins nodes of two graphs; expected both ends in one graph.")
-    labels, classes = None, ()
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
     if "y" in part:
         expected = graphs if many else nodes
         if part["y"].shape != (expected,) or part["y"].dtype.kind not in "iu":
@@ -208,7 +198,10 @@ def _table_path(folder: Path, stem: str) -> Path:
 
 def _read_table(path: Path) -> pa.Table:
     try:
-        return parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+        if path.suffix == ".parquet":
+            return parquet.read_table(path)
+        empty_is_missing = csv.ConvertOptions(null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False)
+        return csv.read_csv(path, convert_options=empty_is_missing)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable {path.suffix[1:]} table ({error}).") from error
 
@@ -217,7 +210,7 @@ def _require(path: Path, table: pa.Table, *names: str) -> None:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(table.column_names)}. Rename the column, or "
+            f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(table.column_names)}. Rename it, or "
             "name yours in data.columns."
         )
 

@@ -66,14 +66,14 @@ class _Batches(Sequence[GraphBatch]):
     """Batches made when asked for: ``make(step)``."""
 
     make: Any
-    count: int
+    steps: int
 
     def __len__(self) -> int:
-        return self.count
+        return self.steps
 
     def __getitem__(self, step: Any) -> Any:
-        if not 0 <= step < self.count:
-            raise IndexError(f"step {step} of {self.count}")
+        if not 0 <= step < self.steps:
+            raise IndexError(f"step {step} of {self.steps}")
         return self.make(step)
 
 
@@ -115,7 +115,7 @@ class BigGraph:
             self._sampler = NeighbourSampler(by_target.indptr, by_target.indices, list(fanouts))
 
     def batches(self, order: Order) -> Sequence[GraphBatch]:
-        """One batch, whatever ``order.batch_size``, unless neighbours are sampled: then shuffled seeds, batch_size at a time."""
+        """One batch, whatever ``order.batch_size``; where neighbours are sampled, shuffled seeds, batch_size at a time."""
         if self._sampler is None:
             return _Batches(lambda step: self._full(order), 1)
         seeds = shares(order, self.spec.num_nodes)

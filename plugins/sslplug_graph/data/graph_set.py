@@ -52,9 +52,7 @@ class GraphSet:
         if self.edges.size and (self.edges.min() < 0 or self.edges.max() >= n):
             raise DataError(f"{self.name}: edges name node {int(self.edges.max())}; there are {n} nodes (0..{n - 1}).")
         if self.graph.shape != (n,) or (n and (np.any(np.diff(self.graph) < 0) or self.graph[-1] >= self.graphs)):
-            raise DataError(
-                f"{self.name}: the graph of each node must be an ascending list of {n} numbers below {self.graphs}."
-            )
+            raise DataError(f"{self.name}: the graph of each node must be {n} ascending numbers below {self.graphs}.")
         rows = n if self.level == "node" else self.graphs
         if self.labels is not None and self.labels.shape != (rows,):
             raise DataError(f"{self.name}: {len(self.labels)} labels for {rows} rows of level {self.level!r}.")

@@ -31,7 +31,7 @@ _KEYS = (
 def read_npz_graph(path: Path, name: str) -> GraphSet:
     """The graph in ``path``. No pickled array is ever loaded. Raises DataError naming the file and the key."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
                 raise DataError(f"{path}: keys {', '.join(missing)} are missing; expected {', '.join(_KEYS)}.")
@@ -63,9 +63,10 @@ def read_npz_graph(path: Path, name: str) -> GraphSet:
 
 
 def _matrix(path: Path, prefix: str, part: dict[str, np.ndarray]) -> sparse.csr_matrix:
-    arrays = tuple(part[f"{prefix}_{key}"] for key in ("data", "indices", "indptr"))
+    data, indices, indptr = (part[f"{prefix}_{key}"] for key in ("data", "indices", "indptr"))
+    rows, columns = (int(size) for size in part[f"{prefix}_shape"])
     try:
-        matrix = sparse.csr_matrix(arrays, shape=tuple(int(s) for s in part[f"{prefix}_shape"]))
+        matrix: sparse.csr_matrix = sparse.csr_matrix((data, indices, indptr), shape=(rows, columns))
         matrix.check_format(full_check=True)
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: {prefix}_* is not a sparse matrix ({error}); get the file again.") from error

@@ -25,7 +25,9 @@ class NodeOptions(Options):
     """One big graph with node classes."""
 
     features: Scaling = Field("row-normalised", description="row-normalised, raw or standardised node features")
-    split: Literal["random"] = Field("random", description="random train, val and test rows")
+    split: Literal["public", "random"] = Field(
+        "random", description="the published split, where there is one, or random ones"
+    )
     num_splits: int = Field(20, ge=1, description="number of random splits")
     train_share: Share = Field(0.1, description="share of labelled nodes for training the probe")
     val_share: Share = Field(0.1, description="share for choosing the probe's strength")
@@ -42,7 +44,7 @@ class NodeOptions(Options):
 class PublicNodeOptions(NodeOptions):
     """A graph that comes with a public split."""
 
-    split: Literal["public", "random"] = Field("public", description="the published split, or random ones")  # type: ignore[assignment]
+    split: Literal["public", "random"] = Field("public", description="the published split, or random ones")
 
 
 class DigitsOptions(NodeOptions):
@@ -107,9 +109,7 @@ class FileColumns(Options):
 class FileOptions(NodeOptions):
     """A user's own graph or graphs."""
 
-    path: Path = Field(
-        description="folder with edges.* and nodes.* (.parquet or .csv; graphs.* for graph labels), or a .npz"
-    )
+    path: Path = Field(description="folder with edges.*, nodes.* and maybe graphs.* (.parquet or .csv), or a .npz")
     columns: FileColumns = Field(default_factory=FileColumns, description="names of columns")
     undirected: bool = Field(True, description="store every edge in both directions")
     features: Scaling = Field("standardised", description="how features are scaled")

@@ -100,9 +100,7 @@ def _verified(path: Path, digests: Mapping[str, str]) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
     found = hashlib.sha256(content).hexdigest()
     if found != digests[path.name]:
-        raise DataError(
-            f"{path}: sha256 {found}; expected the published {digests[path.name]}. It was not opened; get it again."
-        )
+        raise DataError(f"{path}: sha256 {found}; expected {digests[path.name]}. It was not opened; get it again.")
     return content
 
 
