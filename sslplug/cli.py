@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -251,9 +250,6 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _failed("Interrupted.", 130, debug)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except SslplugError as error:
         return _failed(f"Error: {error}", error.exit_code, debug)
     except Exception as error:
