@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sslplug.contracts import Component
 from sslplug_graph.data.builders import (
     build_block_model,
     build_block_model_graphs,
@@ -22,8 +23,6 @@ from sslplug_graph.data.options import (
     NodeOptions,
     PublicNodeOptions,
 )
-
-from sslplug.contracts import Component
 
 DATA: Mapping[str, Component] = {
     "digits": Component(DigitsOptions, build_digits, "1,797 handwritten digits, 10 nearest neighbours; real and offline"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
-from sslplug_graph.data.tudataset import one_hot_degree
 
 from sslplug.randomness import Rng
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
+from sslplug_graph.data.tudataset import one_hot_degree
 
 
 def block_model(

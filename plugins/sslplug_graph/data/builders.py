@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+
+from sslplug.contracts import DataContext, Task
+from sslplug.errors import DataError, UsageError
+from sslplug.randomness import Rng
 from sslplug_graph.data.block_model import block_model, block_model_graphs
 from sslplug_graph.data.catalogue import SOURCES
 from sslplug_graph.data.digits import read_digits
@@ -27,10 +31,6 @@ from sslplug_graph.data.planetoid import read_planetoid
 from sslplug_graph.data.preprocessing import scale
 from sslplug_graph.data.tudataset import read_tudataset
 from sslplug_graph.tasks import graph_task, link_task, node_task, random_splits
-
-from sslplug.contracts import DataContext, Task
-from sslplug.errors import DataError, UsageError
-from sslplug.randomness import Rng
 
 
 def named_nodes(key: str) -> Callable[[NodeOptions, DataContext], BigGraph]:

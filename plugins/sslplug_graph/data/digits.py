@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
+
 from sslplug_graph.data.graph_set import GraphSet, tidy_edges
 
 

@@ -6,10 +6,9 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from sslplug_graph.data.catalogue import Source
-
 from sslplug.contracts import DataContext
 from sslplug.errors import DataError
+from sslplug_graph.data.catalogue import Source
 
 
 def locate(source: Source, context: DataContext) -> Path:

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 from sslplug.errors import DataError
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 
 @dataclass(frozen=True)

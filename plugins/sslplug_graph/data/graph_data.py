@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from sslplug_graph.batch import CsrMatrix, Features, GraphBatch
-from sslplug_graph.data.graph_set import FloatMatrix
-from sslplug_graph.raw_features import graph_table, node_table
-from sslplug_graph.sampler import NeighbourSampler
-from sslplug_graph.spec import GraphSpec
 from torch import Tensor
 
 from sslplug.contracts import LabelledRows, Order, Target, Task, View
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
+from sslplug_graph.batch import CsrMatrix, Features, GraphBatch
+from sslplug_graph.data.graph_set import FloatMatrix
+from sslplug_graph.raw_features import graph_table, node_table
+from sslplug_graph.sampler import NeighbourSampler
+from sslplug_graph.spec import GraphSpec
 
 ROWS_PER_BATCH = 256
 """Graphs per batch of ``rows()``."""

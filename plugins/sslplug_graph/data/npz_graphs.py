@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 from sslplug.errors import DataError
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 _KEYS = (
     "adj_data",

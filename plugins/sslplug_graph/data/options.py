@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from sslplug_graph.data.preprocessing import Scaling
-from sslplug_graph.data.tudataset import NodeFeatures
 
 from sslplug.contracts import Options
+from sslplug_graph.data.preprocessing import Scaling
+from sslplug_graph.data.tudataset import NodeFeatures
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 

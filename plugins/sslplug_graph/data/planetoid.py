@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy._core.multiarray import _reconstruct
 from scipy import sparse
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 from sslplug.contracts import Split
 from sslplug.errors import DataError
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 _ALLOWED = {
     ("scipy.sparse.csr", "csr_matrix"): sparse.csr_matrix,

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 from scipy import sparse
-from sslplug_graph.data.graph_set import FloatMatrix
 
 from sslplug.errors import DataError
+from sslplug_graph.data.graph_set import FloatMatrix
 
 Scaling = Literal["row-normalised", "raw", "standardised"]
 MOST_DENSE_BYTES = 2**31

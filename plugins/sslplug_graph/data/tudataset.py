@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 from sslplug.errors import DataError
+from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
 NodeFeatures = Literal["labels", "attributes", "labels+attributes", "degree", "constant"]
 MOST_DEGREE = 400
