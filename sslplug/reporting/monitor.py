@@ -71,15 +71,19 @@ class Monitor:
         return self._log
 
     def _flush(self) -> None:
-        """Hands the buffered numbers to TensorBoard with the times at which they were logged."""
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
+        """Hands the buffered numbers to TensorBoard with the times at which they were logged: one event a call."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-            purge = None if self._resume_step is None else self._resume_step + 1
-            self._writer = SummaryWriter(str(self._folder), purge_step=purge)
+        if self._writer is None:
+            self._writer = EventFileWriter(str(self._folder))
+            if self._resume_step is not None:  # TensorBoard then forgets the steps that are repeated
+                start = SessionLog(status=SessionLog.START)
+                self._writer.add_event(Event(wall_time=time.time(), step=self._resume_step + 1, session_log=start))
         for step, at, values in self._waiting:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step, at)
+            scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+            self._writer.add_event(Event(wall_time=at, step=step, summary=Summary(value=scalars)))
         self._writer.flush()
         self._waiting.clear()
         self._flushed = time.monotonic()
