@@ -1,8 +1,8 @@
 """Message passing as sparse products: H' = A H without ever holding one row per edge.
 
-Letters: N nodes, E stored edges, d width, h heads. A product is a weighted bag of rows (``embedding_bag``): on two CPU cores it
-took 0.12 ms where torch's CSR product took 1.7 ms and gather + scatter 9 ms (Cora: 10,556 edges, d = 256), and 37 ms against 71
-and 383 ms (a million edges, d = 128). Dropped edges keep their place with weight 0, so that every view of a graph shares one
+Letters: N nodes, E stored edges, d width. A product is a weighted bag of rows (``embedding_bag``): on two CPU cores it took
+0.12 ms where torch's CSR product took 1.7 ms and gather + scatter 9 ms (Cora: 10,556 edges, d = 256), and 37 ms against 71 and
+383 ms (a million edges, d = 128). Dropped edges keep their place with weight 0, so that every view of a graph shares one
 :class:`~sslplug_graph.batch.Structure`.
 """
 
@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from sslplug_graph.batch import GraphBatch, Structure
 
-_EDGES_AT_ONCE = 1024
-"""Edges whose two rows are held at once in the gradient of edge values: small enough to stay in cache."""
+_ENTRIES_AT_ONCE = 1 << 19
+"""Numbers of edge rows held at once in the gradient of edge values: few enough to stay in cache."""
 
 
 def bag_sum(indptr: Tensor, indices: Tensor, values: Tensor | None, rows: Tensor) -> Tensor:
@@ -35,15 +35,16 @@ def edge_dots(structure: Structure, targets: Tensor, sources: Tensor) -> Tensor:
     by_target = structure.by_target
     target = structure.edge_index[1][by_target.edge]
     dots = targets.new_empty(len(target))
-    for start in range(0, len(target), _EDGES_AT_ONCE):
-        piece = slice(start, start + _EDGES_AT_ONCE)
+    many = max(1, _ENTRIES_AT_ONCE // max(targets.shape[1], 1))
+    for start in range(0, len(target), many):
+        piece = slice(start, start + many)
         product = targets.index_select(0, target[piece]).mul_(sources.index_select(0, by_target.indices[piece]))
         torch.sum(product, -1, out=dots[piece])
     return dots
 
 
 class _Product(torch.autograd.Function):
-    """A H for the edge values of A. Backward: A^T G through the cached transpose; for the values, one dot product an edge."""
+    """A H for the edge values of A. Backward: A^T G through the cached transpose; for values, one dot product an edge."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, rows: Tensor, structure: Structure) -> Tensor:

@@ -1,34 +1,25 @@
-"""View sets of the graph plugin: name -> component."""
+"""View sets of the graph plugin: name -> component. All of them are chains of the transforms in this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from pydantic import Field
 
 from sslplug.contracts import Component, Options, tags
 from sslplug_graph.spec import GraphSpec
-from sslplug_graph.views import grace
-from sslplug_graph.views.chain import Chains, chain_tags
+from sslplug_graph.views import composed, gca, grace, graphcl
+from sslplug_graph.views.chain import Chains
 from sslplug_graph.views.corruption import Corruption
+from sslplug_graph.views.diffusion import Diffusion
 from sslplug_graph.views.edges import EdgeDrop
 from sslplug_graph.views.masking import NodeMask
 
 
 class NoOptions(Options):
     """Nothing to choose."""
-
-
-def _identity(options: NoOptions, spec: GraphSpec) -> Chains:
-    return Chains(((),))
-
-
-_CORRUPT: tuple[tuple[Corruption, ...], ...] = ((), (Corruption(),))
-
-
-def _corrupt(options: NoOptions, spec: GraphSpec) -> Chains:
-    return Chains(_CORRUPT)
 
 
 class MaskOptions(Options):
@@ -39,26 +30,58 @@ class MaskOptions(Options):
     edge_drop: float = Field(0.0, ge=0, le=1, description="share of edges dropped")
 
 
+class DiffusionOptions(Options):
+    """MVGRL's pair of views."""
+
+    kind: Literal["ppr", "heat"] = Field("ppr", description="personalised PageRank or heat kernel")
+    strength: float = Field(0.2, gt=0, description="ppr: restart probability, below 1; heat: diffusion time")
+    top: int = Field(32, ge=1, description="strongest neighbours kept for each node")
+
+
+def _identity(options: NoOptions, spec: GraphSpec) -> Chains:
+    return Chains(((),))
+
+
+def _corrupt(options: NoOptions, spec: GraphSpec) -> Chains:
+    return Chains(((), (Corruption(),)))
+
+
 def _mask(options: MaskOptions, spec: GraphSpec) -> Chains:
     return Chains(((EdgeDrop(rate=options.edge_drop), NodeMask(rate=options.rate, replace=options.replace)),))
 
 
-def _feature_width(options: Options, spec: GraphSpec) -> Mapping[str, int]:
+def _mask_outputs(options: MaskOptions, spec: GraphSpec) -> Mapping[str, int]:
     return {"features": spec.num_features}
+
+
+def _diffusion(options: DiffusionOptions, spec: GraphSpec) -> Chains:
+    return Chains(((), (Diffusion(kind=options.kind, strength=options.strength, top=options.top),)))
 
 
 VIEWS: Mapping[str, Component] = MappingProxyType(
     {
-        "grace": Component(grace.GraceOptions, grace.build, "Edge drop and column mask, two views (GRACE)", grace.provides),
-        "corrupt": Component(
-            NoOptions, _corrupt, "The graph and its shuffled double (DGI)", lambda options: chain_tags(_CORRUPT)
+        "grace": Component(
+            grace.GraceOptions, grace.build, "Edge drop and column mask, a rate a view (GRACE, BGRL)", grace.provides
         ),
+        "gca": Component(gca.GcaOptions, gca.build, "Edge drop and column mask that spare central nodes (GCA)", tags("pair")),
+        "graphcl": Component(
+            graphcl.GraphclOptions, graphcl.build, "The graphs and an augmented view of them (GraphCL)", tags("pair")
+        ),
+        "corrupt": Component(NoOptions, _corrupt, "The graph and its double with shuffled features (DGI)", tags("negatives")),
         "mask": Component(
             MaskOptions,
             _mask,
             "One view with hidden node features to predict (GraphMAE)",
             tags("masks", "target:features"),
-            outputs=_feature_width,
+            outputs=_mask_outputs,
+        ),
+        "diffusion": Component(DiffusionOptions, _diffusion, "The graph and its diffusion (MVGRL)", tags("pair")),
+        "compose": Component(
+            composed.ComposeOptions,
+            composed.build,
+            "Any transforms in any views",
+            composed.provides,
+            outputs=composed.outputs,
         ),
         "identity": Component(NoOptions, _identity, "The graph as it is, one view"),
     }

@@ -22,7 +22,7 @@ class GraceOptions(Options):
     def _as_many(self) -> GraceOptions:
         if len(self.edge_drop) != len(self.feature_mask):
             raise ValueError(
-                f"{len(self.edge_drop)} edge_drop rates for {len(self.feature_mask)} feature_mask rates; give one each a view"
+                f"{len(self.edge_drop)} edge_drop and {len(self.feature_mask)} feature_mask rates; give one of each a view"
             )
         bad = [rate for rate in (*self.edge_drop, *self.feature_mask) if not 0 <= rate <= 1]
         if bad:
