@@ -161,3 +161,14 @@ def test_every_probe_has_defaults_and_a_line(name: str) -> None:
     assert component.summary
     assert component.build(options).kinds
     assert all(field.description for field in component.options.model_fields.values())
+
+
+def test_trees_are_the_same_on_any_number_of_threads() -> None:
+    x, y = clusters(200, 8, 3, 1.0)
+    fits = [
+        LightGbm(LightGbmOptions(rounds=4, num_threads=threads)).fit(
+            x[:100], y[:100], x[100:150], y[100:150], "classification", 0
+        )
+        for threads in (1, 2)
+    ]
+    assert np.allclose(fits[0](x).values, fits[1](x).values, atol=1e-9)
