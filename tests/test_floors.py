@@ -14,7 +14,8 @@ FLOORS = (
     ("objectives", "methods", "training", "evaluation", "diagnostics", "discovery", "reporting"),
     ("build",),
     ("stages",),
-    ("cli", "testing"),
+    ("testing",),
+    ("cli",),
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 # On the second floor recipes and ranks are said in the words of the contracts.
@@ -148,6 +149,7 @@ def test_the_judge_sees_what_is_wrong() -> None:
     assert judged("sslplug/methods/joint.py", "from ..stages import train")
     assert judged("sslplug/build.py", "import sslplug_graph.batch")
     assert judged("sslplug/stages/train.py", "from sslplug.cli import main")
+    assert judged("sslplug/testing/checks.py", "from sslplug.cli import main")
     assert judged("sslplug/errors.py", "from sslplug.randomness import Rng")
     assert judged("plugins/sslplug_graph/batch.py", "from sslplug.methods import METHODS")
     assert judged("plugins/sslplug_graph/batch.py", "from sslplug_lidar import PLUGIN")
@@ -160,5 +162,6 @@ def test_the_judge_allows_what_is_right() -> None:
         "sslplug/recipe_check.py", "from sslplug.contracts import Choice\nfrom sslplug.recipe_types import Schema"
     )
     assert not judged("sslplug/testing/material.py", "from sslplug.build import compose")
-    assert not judged("sslplug/cli/main.py", "from sslplug import __version__\nfrom sslplug.stages import train")
+    assert not judged("sslplug/cli.py", "from sslplug.testing.checks import check_plugin")
+    assert not judged("sslplug/cli.py", "from sslplug import __version__\nfrom sslplug.stages import train")
     assert not judged("plugins/sslplug_graph/batch.py", "from sslplug.contracts import View\nimport sslplug_graph.spec")
