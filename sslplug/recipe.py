@@ -67,8 +67,8 @@ def resolve(raw: Mapping[str, Any], schema: Schema, source: str, tags: frozenset
         if options is not None:
             sections[section] = options
     problems += checker.problems
-    if not problems:
-        problems = misfits(nodes, schema, tags)
+    if all(section in nodes or (section == "objective" and raw.get(section) is None) for section in CHOICE_SECTIONS):
+        problems += misfits(nodes, schema, tags)
     if problems:
         raise RecipeError(source, problems)
     picked = {section: node.picked for section, node in nodes.items()}

@@ -326,6 +326,10 @@ class TestFit:
         assert unused["objective"].startswith("objective 'infonce' would never be used: method 'bootstrap'")
         resolve({**without, "method": "bootstrap"}, SCHEMA, "ok")
 
+    def test_a_misfit_is_told_beside_other_problems(self) -> None:
+        found = problems({**GOOD, "method": "masked", "seed": -1, "optim": {"widht": 1}})
+        assert set(found) == {"method", "seed", "optim.widht"}
+
     def test_labels_are_granted_by_the_train_section(self) -> None:
         raw = {**GOOD, "objective": "supcon"}
         assert "It comes with train.labels, set to a task." in problems(raw)["objective"]

@@ -99,7 +99,7 @@ def result_table(rows: Sequence[TableRow], title: str = "") -> Table:
         ("task", False), ("labels", True), ("features", False), ("metric", False), ("mean", True), ("95 % interval", False),
         ("n", True), ("pretrained minus this", False), ("p (Holm)", True),
     ):  # fmt: skip
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         head = (f"{row.task} ({row.protocol})", f"{row.fraction:.0%}", row.name, row.metric)
         _add(table, (*head, f"{row.mean:.4f}", _interval(row.low, row.high), str(row.n), "", ""), bold=True)

@@ -57,6 +57,21 @@ def test_collapse_and_no_controls() -> None:
     assert said.endswith("stands without a control. The run COLLAPSED: rankme 1.2 of 64.")
 
 
+def test_a_narrow_terminal_folds_and_cuts_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    show_table([ROW], stream=stream)
+    table = stream.getvalue().split("class (public, 100%")[0]
+    assert "…" not in table
+    assert all(f"{number:.4f}" in table for number in (0.80, 0.70, 0.85, 0.79, 0.81))
+    assert "< 0.001" in table
+
+
 def test_the_printed_table_keeps_every_number() -> None:
     stream = io.StringIO()
     one = replace(RAW, low=None, high=None, n=1, difference_low=None, difference_high=None, p_holm=None)
