@@ -54,7 +54,7 @@ class _Product(torch.autograd.Function):
         return bag_sum(structure.by_target.indptr, structure.by_target.indices, values, rows)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         values, rows = ctx.saved_tensors
         structure: Structure = ctx.structure

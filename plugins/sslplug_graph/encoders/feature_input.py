@@ -12,7 +12,6 @@ from sslplug.contracts import View
 from sslplug_graph.batch import CsrMatrix, Features, GraphBatch, Structure
 from sslplug_graph.propagation import Operator, product
 
-
 _PATTERNS: WeakKeyDictionary[CsrMatrix, Structure] = WeakKeyDictionary()
 
 

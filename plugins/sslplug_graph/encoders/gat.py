@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from pydantic import Field, model_validator
@@ -100,10 +101,10 @@ class Gat(nn.Module):
         widths, last = options.widths, len(options.widths) - 1
         self.input = FeatureInput(num_features, widths[0], options.dropout)
         self.weights = nn.ParameterList(
-            nn.Parameter(nn.init.xavier_uniform_(torch.empty(before, width))) for before, width in zip(widths, widths[1:])
+            nn.Parameter(nn.init.xavier_uniform_(torch.empty(before, width))) for before, width in pairwise(widths)
         )
         self.skips = nn.ModuleList(
-            nn.Linear(before, width, bias=False) for before, width in zip(widths, widths[1:]) if options.residual
+            nn.Linear(before, width, bias=False) for before, width in pairwise(widths) if options.residual
         )
         self.layers = nn.ModuleList(GatLayer(width, options.heads, options.attention_dropout) for width in widths)
         self.ends = nn.ModuleList(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from pydantic import Field
@@ -39,7 +40,7 @@ class Gcn(nn.Module):
         widths, last = options.widths, len(options.widths) - 1
         self.input = FeatureInput(num_features, widths[0], options.input_dropout)
         self.weights = nn.ParameterList(
-            nn.Parameter(nn.init.xavier_uniform_(torch.empty(a, b))) for a, b in zip(widths, widths[1:])
+            nn.Parameter(nn.init.xavier_uniform_(torch.empty(a, b))) for a, b in pairwise(widths)
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths if options.bias)
         self.ends = nn.ModuleList()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from pydantic import Field
@@ -59,7 +60,7 @@ class Gin(nn.Module):
         super().__init__()
         widths = options.widths
         self.input = FeatureInput(num_features, widths[0])
-        self.weights = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(widths, widths[1:]))
+        self.weights = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
         self.layers = nn.ModuleList(GinLayer(options, width) for width in widths)
         self.concat, self.pool = options.concat, options.pool
         dim = sum(widths) if options.concat else widths[-1]

@@ -63,11 +63,15 @@ VIEWS: Mapping[str, Component] = MappingProxyType(
         "grace": Component(
             grace.GraceOptions, grace.build, "Edge drop and column mask, a rate a view (GRACE, BGRL)", grace.provides
         ),
-        "gca": Component(gca.GcaOptions, gca.build, "Edge drop and column mask that spare central nodes (GCA)", tags("pair")),
+        "gca": Component(
+            gca.GcaOptions, gca.build, "Edge drop and column mask that spare central nodes (GCA)", tags("pair")
+        ),
         "graphcl": Component(
             graphcl.GraphclOptions, graphcl.build, "The graphs and an augmented view of them (GraphCL)", tags("pair")
         ),
-        "corrupt": Component(NoOptions, _corrupt, "The graph and its double with shuffled features (DGI)", tags("negatives")),
+        "corrupt": Component(
+            NoOptions, _corrupt, "The graph and its double with shuffled features (DGI)", tags("negatives")
+        ),
         "mask": Component(
             MaskOptions,
             _mask,

@@ -25,9 +25,13 @@ class Transform(Protocol):
     brings: ClassVar[Tags]
 
     @property
-    def share(self) -> float: ...
+    def share(self) -> float:
+        """See above."""
+        ...
 
-    def __call__(self, view: View, rng: Rng) -> View: ...
+    def __call__(self, view: View, rng: Rng) -> View:
+        """The changed view."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""Nodes by themselves, no edges: CCA-SSG's encoder for Coauthor CS, and the control for what edges bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from sslplug.contracts import Embedding, Options, View
+from sslplug_graph.encoders.feature_input import FeatureInput
+from sslplug_graph.encoders.layer_end import Activation, LayerEnd, Norm
+from sslplug_graph.encoders.pooling import Pool, embedding
+from sslplug_graph.spec import GraphSpec
+
+
+class MlpOptions(Options):
+    """Layers and what follows each."""
+
+    widths: list[int] = Field([512, 512], min_length=1, description="output width of each layer")
+    activation: Activation = Field("relu", description="after every layer (see activate_last)")
+    activate_last: bool = Field(False, description="norm and activation after the last layer too")
+    norm: Norm = Field("batch", description="norm between linear map and activation")
+    batch_norm_momentum: float = Field(0.1, gt=0, le=1, description="weight of the newest batch in running statistics")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each layer but the last")
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input features")
+    pool: Pool = Field("mean", description="how nodes make a graph embedding")
+
+
+class Mlp(nn.Module):
+    """``mlp(view) -> Embedding`` of levels node and graph."""
+
+    def __init__(self, options: MlpOptions, num_features: int) -> None:
+        super().__init__()
+        widths, last = options.widths, len(options.widths) - 1
+        self.input = FeatureInput(num_features, widths[0], options.input_dropout)
+        # A norm takes the bias away again, so a layer has one only where no norm follows.
+        normed = [options.norm != "none" and (number < last or options.activate_last) for number in range(len(widths))]
+        self.bias = None if normed[0] else nn.Parameter(self.input.weight.new_zeros(widths[0]))
+        self.layers = nn.ModuleList(
+            nn.Linear(widths[number], widths[number + 1], bias=not normed[number + 1]) for number in range(last)
+        )
+        self.ends = nn.ModuleList(
+            LayerEnd(
+                width,
+                options.norm,
+                options.batch_norm_momentum,
+                options.activation,
+                options.dropout if number < last else 0.0,
+            )
+            if number < last or options.activate_last
+            else nn.Identity()
+            for number, width in enumerate(widths)
+        )
+        self.pool = options.pool
+        self.dims: Mapping[str, int] = {"node": widths[-1], "graph": widths[-1]}
+
+    def forward(self, view: View) -> Embedding:
+        """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
+        mapped: Tensor = self.input(view)
+        rows: Tensor = self.ends[0](mapped if self.bias is None else mapped + self.bias)
+        for number, layer in enumerate(self.layers):
+            rows = self.ends[number + 1](layer(rows))
+        return embedding(rows, view.data, self.pool)
+
+
+def build(options: MlpOptions, spec: GraphSpec) -> Mlp:
+    """The encoder for the data's features."""
+    return Mlp(options, spec.num_features)
