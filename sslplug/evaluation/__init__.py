@@ -3,12 +3,14 @@
 from sslplug.contracts import Component
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
 from sslplug.evaluation.embedding import embed
+from sslplug.evaluation.finetune import FinetuneOptions, finetune
 from sslplug.evaluation.judge import EvaluateOptions, Score, default_probe, judge
 from sslplug.evaluation.linear_adam import LinearAdam, LinearAdamOptions
 from sslplug.evaluation.logistic import Logistic, LogisticOptions, OneVsRest, OneVsRestOptions
 from sslplug.evaluation.neighbours import Knn, KnnOptions
 from sslplug.evaluation.probe import Prediction, Probe
 from sslplug.evaluation.ridge import Ridge, RidgeOptions
+from sslplug.evaluation.statistics import Comparison, Interval, Summary, compare_to_controls, summarise
 from sslplug.evaluation.svm import Svm, SvmOptions
 from sslplug.evaluation.trees import LightGbm, LightGbmOptions
 
@@ -28,12 +30,19 @@ PROBES: dict[str, Component] = {
 
 __all__ = [
     "PROBES",
+    "Comparison",
     "EvaluateOptions",
+    "FinetuneOptions",
+    "Interval",
     "KMeans",
     "Prediction",
     "Probe",
     "Score",
+    "Summary",
+    "compare_to_controls",
     "default_probe",
     "embed",
+    "finetune",
     "judge",
+    "summarise",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
 import numpy as np
+import torch
 from pydantic import Field
 
 from sslplug.contracts import Kind, Options
@@ -115,7 +115,7 @@ class LightGbm:
 
     def _parameters(self, shape: tuple[int, int], classes: np.ndarray | None, seed: int) -> dict[str, Any]:
         options, (rows, columns) = self.options, shape
-        threads = 1 if rows * columns < _SMALL else len(os.sched_getaffinity(0))
+        threads = 1 if rows * columns < _SMALL else torch.get_num_threads()
         if classes is None:
             aim: dict[str, Any] = {"objective": "regression", "metric": "l2"}
         elif len(classes) == 2:
