@@ -65,7 +65,8 @@ def measure(what: str, batch: Any, view: View, clean: View | None) -> float | No
 
     mask:<level>    share of the level's tokens that are hidden
     drop:<level>    share of the clean view's ids of the level that the view lacks
-    change:<field>  share of entries of the batch's tensor of that (dotted) name that differ in the view's data
+    change:<field>  share of entries of the batch's tensor of that (dotted) name that differ in the view's data; None in the
+                    batch stands for ones (weights that are all one need no memory)
     """
     kind, colon, field = what.partition(":")
     if not colon:
@@ -77,7 +78,10 @@ def measure(what: str, batch: Any, view: View, clean: View | None) -> float | No
         return 1.0 - float(kept.float().mean())
     if kind == "change":
         old, new = (dict(leaves(data)).get(f".{field}") for data in (batch, view.data))
-        if not isinstance(old, Tensor) or not isinstance(new, Tensor) or old.shape != new.shape:
+        if not isinstance(new, Tensor):
+            return None
+        old = torch.ones_like(new) if old is None else old
+        if not isinstance(old, Tensor) or old.shape != new.shape:
             return None
         return float((old != new).float().mean())
     return None

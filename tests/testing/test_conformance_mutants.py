@@ -345,6 +345,25 @@ def test_shared_memory() -> None:
     assert found == {"data/batches-own-memory", "data/ranks-join"}
 
 
+def test_shared_memory_may_be_claimed() -> None:
+    found = failed(replace(with_data(SharedMemory), traits=frozenset({"shared-batches"})))
+    assert found == {"data/ranks-join"}
+
+
+def test_weights_that_are_none_count_as_ones() -> None:
+    class Weighted(toy_views.Crops):
+        rates = {"0/change:labels": 0.25}
+
+        def __call__(self, batch: toy_data.ToyBatch, rng: Rng) -> list[View]:
+            quarter = (torch.arange(len(batch.numbers)) % 4 > 0).float()
+            return [replace(v, data=replace(v.data, labels=quarter)) for v in super().__call__(batch, rng)]
+
+    rate = next(case for case in cases(with_views(Weighted)) if case.id == "views/crops/rates").result()
+    assert (rate.passed, rate.sentence) == (True, "")
+    Weighted.rates = {"0/change:labels": 0.5}
+    assert not next(case for case in cases(with_views(Weighted)) if case.id == "views/crops/rates").result().passed
+
+
 # --- recipes and runs ---
 
 
