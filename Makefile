@@ -16,6 +16,8 @@ ARGS ?=
 TEST_THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 WORKERS ?= 2
 
+# In order, also under make -j: pytest must close.
+.NOTPARALLEL:
 .PHONY: help train test lint types docs unit bench reproduce clean
 
 help:
