@@ -1,0 +1,1 @@
+"""Recipes that ship with sslplug, one folder a plugin."""

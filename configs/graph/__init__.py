@@ -1,0 +1,1 @@
+"""Recipes of the graph plugin: published methods by name and data."""
