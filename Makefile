@@ -30,7 +30,7 @@ help:
 
 $(STAMP): pyproject.toml constraints.txt
 	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		echo "Python 3.11 or newer is needed, and none was found (tried: $(or $(PYTHON),python3, python3.13, python3.12, python3.11)). Install one, or run make with PYTHON=/path/to/python3.11." >&2; \
+		echo "Python 3.11 or newer is needed, and none was found (tried: $(if $(PYTHON),$(PYTHON),python3 and python3.11 to python3.13)). Install one, or run make with PYTHON=/path/to/python3.11." >&2; \
 		exit 1; fi
 	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version) (once, some minutes) ..."
 	@"$(PYTHON)" -m venv $(VENV)
