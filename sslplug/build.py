@@ -92,10 +92,9 @@ def compose(resolved: Resolved, schema: Schema, data: DomainData, device: torch.
         return _seeded(root.fork("encoder"), lambda: _build(resolved.picked["encoder"], data.spec)).to(device)
 
     encoder = new_encoder()
-    objective = resolved.picked.get("objective")
     method = _seeded(
         root.fork("method"),
-        lambda: _method(resolved.picked["views"], resolved.picked["method"], objective, encoder, schema, data, labels),
+        lambda: _method(resolved.picked, encoder, schema, data, labels),
     )
     if options.batch_size % options.accumulate:
         raise UsageError(
@@ -134,15 +133,15 @@ def _labelled_rows(options: TrainOptions, data: DomainData) -> LabelledRows | No
 
 
 def _method(
-    views: Picked,
-    method: Picked,
-    objective: Picked | None,
+    picked: Mapping[str, Picked],
     encoder: nn.Module,
     schema: Schema,
     data: DomainData,
     labels: LabelledRows | None,
 ) -> nn.Module:
     """One method on finished parts; parts of a sum come back here with the shared encoder."""
+    views, method, objective = picked["views"], picked["method"], picked.get("objective")
+    encoder_choice = picked["encoder"]
     outputs = dict(views.component.outputs(views.options, data.spec))
     if labels is not None:
         outputs["label"] = 1 if labels.task.kind == "regression" else labels.task.num_classes
@@ -160,21 +159,18 @@ def _method(
         return made
 
     def make_part(part_views: Choice | None, part_method: Choice, part_objective: Choice | None) -> nn.Module:
-        return _method(
-            pick(part_views, "views", schema) if part_views else views,
-            pick(part_method, "method", schema),
-            pick(part_objective, "objective", schema) if part_objective else None,
-            encoder,
-            schema,
-            data,
-            labels,
-        )
+        part = {"encoder": encoder_choice, "method": pick(part_method, "method", schema)}
+        part["views"] = pick(part_views, "views", schema) if part_views else views
+        if part_objective is not None:
+            part["objective"] = pick(part_objective, "objective", schema)
+        return _method(part, encoder, schema, data, labels)
 
     assembly = Assembly(
         spec=data.spec,
         level=data.level,
         views=made_views,
         encoder=encoder,
+        another=lambda: _build(encoder_choice, data.spec),
         objective=make_objective,
         decoder=make_decoder,
         outputs=outputs,

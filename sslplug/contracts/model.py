@@ -140,6 +140,7 @@ class Assembly:
     spec       the data's own description, opaque
     level      the level whose rows are the data's instances, the default of ``method.level``
     views, encoder
+    another    () -> an encoder like this one, its parameters drawn independently (BGRL's target)
     objective  dim -> Objective for embeddings of that width; None where the recipe names none
     decoder    Choice -> Decoder, for methods whose options choose one
     outputs    {target name: width} of what views ask to predict; "label" is there when training batches carry labels
@@ -150,6 +151,7 @@ class Assembly:
     level: str
     views: Views
     encoder: nn.Module
+    another: Callable[[], nn.Module]
     objective: Callable[[int], nn.Module]
     decoder: Callable[[Choice], nn.Module]
     outputs: Mapping[str, int]

@@ -58,7 +58,7 @@ class Bootstrap(nn.Module):
         level: str,
         roles: Sequence[str],
         momentum: Momentum | None,
-        reinitialise: bool,
+        teacher: nn.Module | None,
     ) -> None:
         super().__init__()
         self.views = views
@@ -69,8 +69,7 @@ class Bootstrap(nn.Module):
         self.level = level
         self.roles = tuple(roles)
         self.momentum = momentum
-        student = nn.ModuleList([encoder, projector])
-        self.teacher = teacher_of(student, reinitialise) if momentum else None
+        self.teacher = teacher
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Terms of one batch."""
@@ -114,6 +113,10 @@ def build(options: BootstrapOptions, assembly: Assembly) -> Bootstrap:
     predictor_options = options.predictor.model_copy(update={"widths": (*options.predictor.widths, dim)})
     predictor, _ = make_head(predictor_options, dim)
     momentum = Momentum(options.momentum, options.schedule) if options.teacher == "momentum" else None
+    teacher = None
+    if momentum is not None:
+        other = [assembly.another(), make_head(options.projector, assembly.dims[level])[0]]
+        teacher = teacher_of(nn.ModuleList(other if options.reinitialise else [assembly.encoder, projector]))
     return Bootstrap(
         assembly.views,
         assembly.encoder,
@@ -123,7 +126,7 @@ def build(options: BootstrapOptions, assembly: Assembly) -> Bootstrap:
         level,
         options.roles,
         momentum,
-        options.reinitialise,
+        teacher,
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
 
 from sslplug.contracts import Progress
-from sslplug.errors import UsageError
 
 Schedule = Literal["constant", "cosine", "linear"]
 
@@ -27,21 +26,9 @@ def momentum_at(start: float, schedule: Schedule, share: float) -> float:
     return start
 
 
-def teacher_of(student: nn.Module, reinitialise: bool = False) -> nn.Module:
-    """A copy without gradients; with ``reinitialise``, drawn anew (BGRL starts its target independently)."""
-    teacher = copy.deepcopy(student)
-    if reinitialise:
-        for name, module in teacher.named_modules():
-            if next(module.parameters(recurse=False), None) is None:
-                continue
-            reset: Any = getattr(module, "reset_parameters", None)
-            if reset is None:
-                raise UsageError(
-                    f"The teacher cannot be drawn anew: {name or 'the encoder'} ({type(module).__name__}) holds parameters but "
-                    "has no reset_parameters(). Add it, or set method.reinitialise to false."
-                )
-            reset()
-    return teacher.requires_grad_(False)
+def teacher_of(student: nn.Module) -> nn.Module:
+    """A copy without gradients."""
+    return copy.deepcopy(student).requires_grad_(False)
 
 
 class Momentum:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sslplug.build import Composed, build_data, compose, recipe_tags, schema_of
 from sslplug.contracts import DataContext, Progress
 from sslplug.errors import RecipeError, UsageError
-from sslplug.methods.momentum import momentum_at, teacher_of
+from sslplug.methods.momentum import momentum_at
 from sslplug.methods.rows import ids_of, select, take
 from sslplug.randomness import Rng
 from sslplug.recipe import resolve
@@ -210,19 +210,16 @@ def test_momentum_schedules() -> None:
     assert momentum_at(0.99, "cosine", 0.25) == pytest.approx(1 - 0.01 * (math.cos(math.pi / 4) + 1) / 2)
 
 
-def test_teacher_drawn_anew_differs_and_an_unresettable_module_is_named() -> None:
-    student = nn.Sequential(nn.Linear(3, 3))
-    assert torch.equal(teacher_of(student)[0].weight, student[0].weight)
-    with torch.random.fork_rng(devices=[]):
-        assert not torch.equal(teacher_of(student, reinitialise=True)[0].weight, student[0].weight)
-
-    class Fixed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = nn.Parameter(torch.ones(1))
-
-    with pytest.raises(UsageError, match=r"Fixed.*has no reset_parameters"):
-        teacher_of(nn.Sequential(Fixed()), reinitialise=True)
+@pytest.mark.parametrize("reinitialise", [False, True])
+def test_the_teacher_starts_as_asked(reinitialise: bool) -> None:
+    composed = made({**METHODS["bootstrap"], "method": {"name": "bootstrap", "projector": HEAD, "reinitialise": reinitialise}})
+    method = composed.method
+    student = nn.ModuleList([method.encoder, method.projector])
+    same = [torch.equal(a, b) for a, b in zip(student.parameters(), method.teacher.parameters(), strict=True)]
+    assert all(same) != reinitialise
+    assert not any(p.requires_grad for p in method.teacher.parameters())
+    again = [p.clone() for p in made(METHODS["bootstrap"]).new_encoder().parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(again, method.encoder.parameters(), strict=True)), "the encoder's own start"
 
 
 def test_queue_holds_the_newest_keys() -> None:
