@@ -58,7 +58,7 @@ class Bootstrap(nn.Module):
         level: str,
         roles: Sequence[str],
         momentum: Momentum | None,
-        teacher: nn.Module | None,
+        teacher: nn.ModuleList | None,
     ) -> None:
         super().__init__()
         self.views = views

@@ -26,7 +26,7 @@ def momentum_at(start: float, schedule: Schedule, share: float) -> float:
     return start
 
 
-def teacher_of(student: nn.Module) -> nn.Module:
+def teacher_of(student: nn.ModuleList) -> nn.ModuleList:
     """A copy without gradients."""
     return copy.deepcopy(student).requires_grad_(False)
 

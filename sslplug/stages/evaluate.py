@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sslplug.evaluation import EvaluateOptions, LightGbm, embed, judge
+from sslplug.evaluation import EvaluateOptions, embed, judge
+from sslplug.evaluation.trees import LightGbm
 from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import read_metrics, update_json, write_text

@@ -38,7 +38,8 @@ class Checkpoint:
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Every parameter and persistent buffer once, by its first name (parts of a sum share one encoder)."""
     persistent = set(model.state_dict().keys())
-    tensors = dict(model.named_parameters())
+    tensors: dict[str, Tensor] = {}
+    tensors.update(model.named_parameters())
     tensors.update({name: buffer for name, buffer in model.named_buffers() if name in persistent})
     return {name: tensor.detach() for name, tensor in tensors.items()}
 

@@ -37,7 +37,7 @@ def require_cacheable(method: nn.Module) -> Cacheable:
             f"train.gradient_cache needs a method that encodes and scores apart; {type(method).__name__} does not. "
             "Use method joint, or train.gradient_cache false."
         )
-    for name, module in method.named_modules():  # type: ignore[attr-defined]
+    for name, module in method.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             raise UsageError(
                 f"train.gradient_cache would change what batch normalisation sees ({name}): each micro-batch has statistics of "

@@ -56,7 +56,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended: at which step, whether it was asked to stop, seconds spent here, and the last diagnostics."""
+    """How training ended: at which step, whether it was asked to stop, seconds over all restarts, and the last diagnostics."""
 
     step: int
     stopped: bool
@@ -112,7 +112,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     cacheable = require_cacheable(method) if options.gradient_cache else None
     root = Rng.root(run.seed).fork("train")
     best = Best()
-    epoch, done, step = 0, 0, 0
+    epoch, done, step, spent = 0, 0, 0, 0.0
     diagnostics: dict[str, float] = {}
     collapsed: str | None = None
     if resume is not None:
@@ -120,11 +120,14 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
         checkpoint.load_model(method, own, resume.folder)
         checkpoint.load_optimizer(run.optimizer, resume.optim)
         state = resume.state
-        epoch, done, step = state["epoch"], state["done"], state["step"]
+        epoch, done, step, spent = state["epoch"], state["done"], state["step"], float(state.get("seconds", 0.0))
         diagnostics, collapsed = dict(state["diagnostics"]), state["collapsed"]
         if state["scaler"] is not None and scaler is not None:
             scaler.load_state_dict(state["scaler"])
         best = Best(float(state["best_loss"]), state["best_since"], state_best(resume))
+        if state["finished"]:
+            method.eval()
+            return Outcome(step, False, spent, diagnostics, collapsed)
     epoch_loss = 0.0 if resume is None else float(resume.state["epoch_loss"])
     batches = run.batches_of(epoch)
     per_epoch = len(batches) // options.accumulate
@@ -137,18 +140,19 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     began = saved_at = logged_at = time.perf_counter()
     rows_step, last_saved, stopped = step, -1, False
 
-    def save() -> None:
+    def save(finished: bool = False) -> None:
         nonlocal last_saved, saved_at
         if last_saved != step and distributed.rank() == 0:
             state = {
                 "epoch": epoch, "done": done, "step": step, "diagnostics": diagnostics, "collapsed": collapsed,
                 "scaler": None if scaler is None else scaler.state_dict(), "epoch_loss": repr(epoch_loss),
-                "best_loss": repr(best.loss), "best_since": best.epochs_since, "finished": step >= steps,
+                "best_loss": repr(best.loss), "best_since": best.epochs_since, "finished": finished,
+                "seconds": spent + time.perf_counter() - began,
             }  # fmt: skip
             checkpoint.save(run.checkpoints, method, run.optimizer, state, options.keep, best.tensors)
         last_saved, saved_at = step, time.perf_counter()
 
-    while epoch < options.epochs and not stopped:
+    while epoch < options.epochs and not stopped and not _exhausted(best, options.patience):
         if done == 0:
             batches = run.batches_of(epoch)
             epoch_loss = 0.0
@@ -180,12 +184,16 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
             distributed.average_gradients(parameters)
             if scaler is not None:
                 scaler.unscale_(run.optimizer)
+            terms = _joined(terms)
             value = float(sum(terms.values()))
             norm = float(gradient_norm(parameters))
             bad = not math.isfinite(value) or (scaler is None and not math.isfinite(norm))
             if distributed.any_rank(bad):
-                save()
-                raise NonFiniteError(_complaint(step, value, norm, terms, method))
+                # The forward pass may already have spoilt buffers (running means): such a state is worth nothing.
+                sound = not distributed.any_rank(not _finite(method))
+                if sound:
+                    save()
+                raise NonFiniteError(_complaint(step, value, norm, terms, method, sound))
             if run.optim.clip is not None and math.isfinite(norm):
                 clip_gradient(parameters, norm, run.optim.clip)
             if scaler is not None:
@@ -216,17 +224,23 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
                 break
         if done == per_epoch:
             epoch, done = epoch + 1, 0
-            if options.patience and _exhausted(best, epoch_loss / per_epoch, options.patience, method):
-                steps = step
-                break
-            if stopped or _due(options, step, saved_at):
-                save()
+            if options.patience:
+                _note(best, epoch_loss / per_epoch, method)
+            if epoch < options.epochs and not _exhausted(best, options.patience) and _due(options, step, saved_at):
+                save()  # the last state is saved below, once
     if options.patience and best.tensors is not None and not stopped:
         checkpoint.load_model(method, best.tensors, run.checkpoints)
-        steps, last_saved = step, -1
-    save()
+    save(finished=not stopped)
     method.eval()
-    return Outcome(step, stopped, time.perf_counter() - began, diagnostics, collapsed)
+    return Outcome(step, stopped, spent + time.perf_counter() - began, diagnostics, collapsed)
+
+
+def _joined(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The whole batch's terms, the same on every rank: each rank's average to them."""
+    if distributed.world() == 1:
+        return terms
+    total = distributed.sum_ranks(torch.stack([term.float() for term in terms.values()])) / distributed.world()
+    return dict(zip(terms, total, strict=True))
 
 
 def state_best(resume: checkpoint.Checkpoint) -> dict[str, Tensor] | None:
@@ -247,22 +261,32 @@ def _due(options: TrainOptions, step: int, saved_at: float) -> bool:
     return time.perf_counter() - saved_at > 120.0
 
 
-def _exhausted(best: Best, loss: float, patience: int, method: nn.Module) -> bool:
-    """Note the epoch's loss; True when ``patience`` epochs passed without a smaller one."""
+def _exhausted(best: Best, patience: int) -> bool:
+    """True when ``patience`` epochs passed without a smaller loss; never for patience 0."""
+    return 0 < patience <= best.epochs_since
+
+
+def _note(best: Best, loss: float, method: nn.Module) -> None:
+    """Remember the epoch's loss, and the parameters if it is the smallest."""
     if loss < best.loss:
         best.loss, best.epochs_since = loss, 0
         best.tensors = {name: t.clone() for name, t in checkpoint.model_tensors(method).items()}
     else:
         best.epochs_since += 1
-    return best.epochs_since >= patience
 
 
-def _complaint(step: int, value: float, norm: float, terms: Mapping[str, Tensor], method: nn.Module) -> str:
+def _finite(method: nn.Module) -> bool:
+    tensors = checkpoint.model_tensors(method).values()
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+
+def _complaint(step: int, value: float, norm: float, terms: Mapping[str, Tensor], method: nn.Module, saved: bool) -> str:
     shown = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
     guilty = [name for name, p in method.named_parameters() if p.grad is not None and not bool(p.grad.isfinite().all())]
     return (
         f"Step {step}: loss {value:g} ({shown}), gradient norm {norm:g}"
         + (f", first bad gradient in {guilty[0]}" if guilty else "")
-        + "; expected finite numbers. Nothing was updated and the state before this step is checkpointed. "
-        "Lower optim.lr, set optim.clip, use train.precision fp32, or look for NaN in the data."
+        + "; expected finite numbers. Nothing was updated and "
+        + ("the state before this step is checkpointed. " if saved else "earlier checkpoints stand. ")
+        + "Lower optim.lr, set optim.clip, use train.precision fp32, or look for NaN in the data."
     )

@@ -99,7 +99,8 @@ def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
     if not grads:
         return torch.zeros(())
     norms = torch._foreach_norm(grads)
-    return torch.linalg.vector_norm(torch.stack(norms))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return norm
 
 
 def clip_gradient(parameters: list[nn.Parameter], norm: float, largest: float) -> None:
