@@ -14,6 +14,7 @@ from scipy import sparse
 from sslplug.contracts import Choice, Kind, Options, Role, Split, Task
 from sslplug.errors import DataError, UsageError
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
+from sslplug.evaluation.finetune import FinetuneOptions
 from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.logistic import Logistic, LogisticOptions
 from sslplug.evaluation.metrics import agreement, higher_is_better, measure
@@ -41,6 +42,9 @@ class EvaluateOptions(Options):
     )
     lightgbm: LightGbmOptions = Field(
         default_factory=lambda: LightGbmOptions(), description="the budget of the boosted trees"
+    )
+    finetune: FinetuneOptions | None = Field(
+        default=None, description="also train encoder and head together, from pretrained and from untrained parameters"
     )
 
 

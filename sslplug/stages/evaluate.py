@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from sslplug.evaluation import EvaluateOptions, embed, judge
+from sslplug.errors import UsageError
+from sslplug.evaluation import EvaluateOptions, Score, embed, finetune, judge
+from sslplug.evaluation.fractions import shrink
+from sslplug.evaluation.metrics import higher_is_better
+from sslplug.evaluation.probe import CLASS_KINDS
 from sslplug.evaluation.trees import LightGbm
 from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
-from sslplug.reporting.runfolder import read_metrics, update_json, write_text
+from sslplug.reporting.runfolder import read_metrics, read_run, update_json, write_text
 from sslplug.reporting.tensorboard import write_hparams, write_projector
 from sslplug.stages.embeddings import write_embeddings
 from sslplug.stages.report import show
@@ -24,13 +29,23 @@ from sslplug.training.device import choose_device
 
 
 def evaluate(run: Path, *, overrides: Sequence[str], device: str, data_root: Path | None) -> None:
-    """Judge a trained run anew from its folder; ``overrides`` may change its evaluate section alone in effect."""
+    """Judge a trained run anew from its folder; ``overrides`` may change its evaluate section alone.
+
+    Raises UsageError for other overrides, RunFolderError for a folder without recipe, checkpoint or metrics.
+    """
+    for override in overrides:
+        if not override.startswith("evaluate."):
+            raise UsageError(
+                f"--set {override}: a trained run keeps what it was trained with; only evaluate.* can change here. "
+                "Train a new run with `sslplug train`."
+            )
     resolved, schema = recipe_of_run(run, overrides)
     session = open_session(resolved, schema, data_context(data_root, resolved.seed, False), choose_device(device))
     found, complaints = checkpoint.newest(run / "checkpoints")
     for complaint in complaints:
         say(complaint)
     load_method(session, found)
+    read_run(run)  # unfinished or damaged: say so before the work
     judge_run(session, run)
     write_text(run / "recipe.yaml", dump(resolved))
     show([run])
@@ -68,10 +83,48 @@ def judge_run(session: Session, folder: Path) -> None:
         resolved.seed,
         say,
     )
+    if options.finetune is not None:
+        scores += _finetuned(session, options)
     rows = [{**asdict(score), "seed": resolved.seed} for score in scores]
-    update_json(folder / "metrics.json", {"scores": rows, "evaluation_seconds": time.perf_counter() - began})
     write_hparams(folder, hparams(resolved), headline(rows))
     _project(session, folder, features["pretrained"])
+    # Last: scores in metrics.json say that the evaluation is whole.
+    update_json(folder / "metrics.json", {"scores": rows, "evaluation_seconds": time.perf_counter() - began})
+
+
+def _finetuned(session: Session, options: EvaluateOptions) -> list[Score]:
+    """Encoder and head trained together on every task, split and fraction: from the trained encoder, and from the untrained."""
+    assert options.finetune is not None  # the caller asks
+    composed, seed = session.composed, session.resolved.seed
+    trained = composed.method.encoder
+    assert isinstance(trained, torch.nn.Module)  # the Method contract
+    starts: dict[str, Callable[[], torch.nn.Module]] = {"pretrained": lambda: copy.deepcopy(trained)}
+    if options.controls:
+        starts["untrained"] = composed.new_encoder
+    views = list(composed.data.rows())
+    scores: list[Score] = []
+    for task in composed.tasks.values():
+        if task.kind not in CLASS_KINDS | {"regression"}:
+            say(f"{task.name}: a {task.kind} task cannot be fine-tuned; its probes stand alone.")
+            continue
+        for number in range(min(options.splits or len(task.splits), len(task.splits))):
+            for fraction in options.fractions:
+                split = shrink(task, number, fraction, seed)
+                for features, start in starts.items():
+                    began = time.perf_counter()
+                    found = finetune(start(), views, task, split, options.finetune, seed, session.device)
+                    seconds = time.perf_counter() - began
+                    scores += [
+                        Score(
+                            task.name, task.protocol, "finetune", features, metric, fraction, number, value, seconds,
+                            higher_is_better(metric), seed, len(split.train), len(split.test),
+                        )
+                        for metric, value in found.items()
+                    ]  # fmt: skip
+                    first, value = next(iter(found.items()))
+                    share = f"{100 * fraction:g} % of the labels"
+                    say(f"{task.name}, split {number}, {share}: finetune on {features}, {first} {value:.4f}")
+    return scores
 
 
 def hparams(resolved: Resolved) -> dict[str, str | float | int]:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,6 +16,7 @@ from sslplug.errors import RunFolderError
 from sslplug.evaluation import Score
 from sslplug.evaluation.statistics import Summary, summarise
 from sslplug.reporting.comparison import write_comparison
+from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import RunRecord, read_run
 from sslplug.reporting.table import ControlRow, TableRow, show_table
 
@@ -34,7 +34,7 @@ def show(folders: Sequence[Path]) -> None:
 
 def table_rows(records: Sequence[RunRecord]) -> list[TableRow]:
     """One row for each task, probe, primary metric and fraction of runs of one recipe."""
-    scores = [Score(**row) for record in records for row in _scores(record)]
+    scores = [score for record in records for score in _scores(record)]
     collapsed = "; ".join(sorted({str(r.metrics["collapsed"]) for r in records if r.metrics.get("collapsed")}))
     published = records[0].recipe.get("evaluate", {}).get("published", {})
     first_metric: dict[tuple[str, str, float], str] = {}
@@ -52,12 +52,17 @@ def compare(runs: Sequence[Path], logdir: Path | None) -> None:
     Raises RunFolderError when there is no finished run.
     """
     folders = sorted({found for run in runs for found in _runs_below(run)})
-    if not folders:
-        raise RunFolderError(f"No finished run below {', '.join(map(str, runs))}; expected folders with metrics.json.")
     groups: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
         record = read_run(folder)
+        if not _scores(record):
+            say(f"{folder}: left out, it was not judged; `sslplug resume {folder}` goes on with it.")
+            continue
         groups[f"{record.recipe['plugin']}/{record.recipe['name']}"].append(folder)
+    if not groups:
+        raise RunFolderError(
+            f"No judged run below {', '.join(map(str, runs))}; expected folders with scores in metrics.json."
+        )
     for name, members in groups.items():
         show(members)
         if logdir is not None:
@@ -86,9 +91,16 @@ def _runs_below(path: Path) -> list[Path]:
     return [file.parent for file in path.rglob("metrics.json") if (file.parent / "recipe.yaml").is_file()]
 
 
-def _scores(record: RunRecord) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = record.metrics.get("scores", [])
-    return found
+def _scores(record: RunRecord) -> list[Score]:
+    """The run's scores; none where it was not judged. RunFolderError where they are not what this version writes."""
+    try:
+        return [Score(**{**row, "value": float(row["value"])}) for row in record.metrics.get("scores", [])]
+    except (KeyError, TypeError, ValueError) as error:
+        file = record.path / "metrics.json"
+        raise RunFolderError(
+            f"{file}: its scores cannot be read ({type(error).__name__}: {error}); "
+            f"`sslplug evaluate {record.path}` writes them anew."
+        ) from error
 
 
 def _table_row(summary: Summary, collapsed: str, published: float | None) -> TableRow:

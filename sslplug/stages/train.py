@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,12 +12,12 @@ from torch import Tensor
 
 from sslplug import diagnostics, discovery, distributed
 from sslplug.build import schema_of
-from sslplug.errors import Interrupted
+from sslplug.errors import Interrupted, RunFolderError
 from sslplug.evaluation import embed
 from sslplug.recipe import Resolved, dump
 from sslplug.reporting.monitor import Monitor
 from sslplug.reporting.progress import Progress, say
-from sslplug.reporting.runfolder import create_run, update_json, write_environment, write_text
+from sslplug.reporting.runfolder import create_run, read_metrics, update_json, write_environment, write_text
 from sslplug.stages.evaluate import judge_run
 from sslplug.stages.interrupt import listening
 from sslplug.stages.recipes import chosen
@@ -67,17 +66,37 @@ def train(
 
 
 def resume(run: Path, *, device: str, evaluate: bool, data_root: Path | None) -> Path:
-    """Go on from a run's newest intact checkpoint to the end, then judge it. RunFolderError when there is none."""
+    """Go on from a run's newest intact checkpoint to the end, then judge it; a run that has both behind it stays as it is.
+
+    Raises RunFolderError when there is no checkpoint.
+    """
     resolved, schema = recipe_of_run(run, [])
     where = choose_device(device)
     with process_group(where):
         found, complaints = checkpoint.newest(run / "checkpoints")
+        if found.state["finished"] and _complete(run, evaluate):
+            if distributed.rank() == 0:
+                say(f"{run}: finished at step {found.state['step']}; nothing is left to do.")
+            return run
         session = open_session(resolved, schema, data_context(data_root, resolved.seed, False), where)
         _train_session(session, run, found, complaints)
         if evaluate and distributed.rank() == 0:
             judge_run(session, run)
             show([run])
     return run
+
+
+def _complete(run: Path, evaluate: bool) -> bool:
+    """Whether the run's metrics.json says that training, and where asked for the evaluation, is behind it."""
+    if not (run / "metrics.json").is_file():
+        return False
+    try:
+        metrics = read_metrics(run)
+    except RunFolderError as error:
+        say(f"{error} What training says in it is written anew from the checkpoint.")
+        (run / "metrics.json").unlink()
+        return False
+    return bool(metrics.get("finished")) and ("scores" in metrics or not evaluate)
 
 
 def _new_folder(resolved: Resolved, runs: Path) -> Path:
@@ -103,11 +122,10 @@ def _train_session(
     assert isinstance(optim, OptimOptions)
     start = 0 if resume_from is None else int(resume_from.state["step"])
     total = options.epochs * (len(composed.batches_of(0)) // options.accumulate)
-    for complaint in complaints:
+    for complaint in complaints if distributed.rank() == 0 else ():
         say(complaint)
     encoder = composed.method.encoder
     assert isinstance(encoder, torch.nn.Module)  # the Method contract
-    began = time.perf_counter()
     title = f"{resolved.plugin}/{resolved.name} seed {resolved.seed}"
     with listening() as stop, _reporting(folder, title, start, total, resume_from is not None) as reporter:
         outcome = train_loop(
@@ -141,7 +159,7 @@ def _train_session(
                 "finished": not outcome.stopped,
                 "collapsed": outcome.collapsed,
                 "diagnostics": dict(outcome.diagnostics),
-                "training_seconds": time.perf_counter() - began,
+                "training_seconds": outcome.seconds,
                 "device": session.device.type,
                 "world": distributed.world(),
             },
