@@ -3,12 +3,14 @@
 What is one observation: a split where a task has several, with the runs' seeds averaged within it; else a seed. Seeds on one
 split share its test rows and are no further observations of it.
 
-Which test. Random splits of one data set overlap, so their differences are correlated, and a plain paired test finds far too
-many differences. Several splits are therefore compared by the corrected resampled t-test (Nadeau and Bengio 2003, "Inference
-for the generalization error"): the variance of the mean difference is s^2 (1/n + test/train) rather than s^2 / n. It is
-conservative where little is trained on, which is the side to err on when the claim is "pretraining pays". Several seeds on
-one fixed split are independent runs and are compared by Wilcoxon's signed-rank test (zeros by Pratt's rule), which cannot
-reach 0.05 with fewer than six pairs; that is said rather than a verdict.
+Which test. Splits whose training sets share most of their rows (cross-validation folds) give correlated differences, and a
+plain paired test finds far too many: they are compared by the corrected resampled t-test (Nadeau and Bengio 2003, "Inference
+for the generalization error"), whose variance of the mean difference is s^2 (1/n + test/train) rather than s^2 / n. That
+estimate of the correlation holds for learners that hardly notice which rows they were trained on. With few labels it is the
+other way round: two draws of 10 % share a tenth of their rows and the differences vary with the draw, so splits that train on
+less than half of their rows are independent draws of labels on one fixed data set and are compared by Wilcoxon's signed-rank
+test (zeros by Pratt's rule); the claim is then about this data set. Several seeds on one fixed split are independent runs and
+take the same test, which cannot reach 0.05 with fewer than six pairs; that is said rather than a verdict.
 """
 
 from __future__ import annotations
@@ -229,9 +231,9 @@ def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher:
         list(_observations([replace(mine, value=mine.value - their.value) for mine, their in pairs]).values())
     )
     mean = float(differences.mean())
-    if len({mine.split for mine, _ in pairs}) > 1:
+    ratio = float(np.mean([mine.test / max(mine.train, 1) for mine, _ in pairs]))
+    if len({mine.split for mine, _ in pairs}) > 1 and ratio < 1.0:
         test = "corrected resampled t"
-        ratio = float(np.mean([mine.test / max(mine.train, 1) for mine, _ in pairs]))
         p, half, note = resampled_t(differences, ratio)
         low, high = (None, None) if half is None else (mean - half, mean + half)
     else:

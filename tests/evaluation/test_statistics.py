@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -149,3 +151,18 @@ def test_the_family_is_the_primary_metric_over_all_tasks() -> None:
     rows = summarise(scores)
     assert [(row.task, row.metric) for row in rows] == [(t, m) for t in "ab" for m in ("accuracy", "macro_f1")]
     assert [row.comparisons[0].p_holm for row in rows] == [pytest.approx(4 / 64), None, pytest.approx(4 / 64), None]
+
+
+@pytest.mark.parametrize(("train", "test", "name"), [(15, 120, "Wilcoxon signed-rank"), (90, 10, "corrected resampled t")])
+def test_the_test_follows_how_much_training_sets_share(train: int, test: int, name: str) -> None:
+    scores = [
+        replace(score("logistic", features, value + 0.01 * split, split, 0), train=train, test=test)
+        for split in range(8)
+        for features, value in (("pretrained", 0.8), ("untrained", 0.7 + 0.005 * split))
+    ]
+    (comparison,) = compare_to_controls(scores)
+    assert comparison.test == name
+    assert comparison.p is not None
+    if name.startswith("Wilcoxon"):
+        differences = np.array([0.1 - 0.005 * split for split in range(8)])
+        assert comparison.p == pytest.approx(stats.wilcoxon(differences).pvalue)
