@@ -31,11 +31,31 @@ class LocalGlobalOptions(Options):
     summary_head: HeadOptions | None = Field(None, description="Head of the summaries (InfoGraph).")
 
 
-class LocalGlobal(nn.Module):
-    """``objective([rows, summaries], ids=[owner, summary number])``, corrupted rows with id -1.
+class Bilinear(nn.Module):
+    """Rows and summaries whose dot product is h^T W s + b: summaries mapped by W, and b against a constant column."""
 
-    A bilinear discriminator h^T W s is a linear map of the summaries before a dot product.
-    """
+    def __init__(self, local_dim: int, summary_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(local_dim, summary_dim)))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, rows: Tensor, summaries: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, d + 1) rows and (m, d + 1) summaries."""
+        mapped = summaries @ self.weight.T
+        one = rows.new_ones(len(rows), 1)
+        return torch.cat([rows, one], 1), torch.cat([mapped, self.bias.expand(len(mapped), 1)], 1)
+
+
+class Dot(nn.Module):
+    """Rows and summaries as they are."""
+
+    def forward(self, rows: Tensor, summaries: Tensor) -> tuple[Tensor, Tensor]:
+        """Both unchanged."""
+        return rows, summaries
+
+
+class LocalGlobal(nn.Module):
+    """``objective([rows, summaries], ids=[owner, summary number])``, corrupted rows with id -1."""
 
     def __init__(
         self,
@@ -43,7 +63,7 @@ class LocalGlobal(nn.Module):
         encoder: nn.Module,
         local_head: nn.Module,
         summary_head: nn.Module,
-        bilinear: nn.Module,
+        discriminator: nn.Module,
         objective: nn.Module,
         local: str,
         summary: str,
@@ -54,7 +74,7 @@ class LocalGlobal(nn.Module):
         self.encoder = encoder
         self.local_head = local_head
         self.summary_head = summary_head
-        self.bilinear = bilinear
+        self.discriminator = discriminator
         self.objective = objective
         self.local = local
         self.summary = summary
@@ -79,9 +99,9 @@ class LocalGlobal(nn.Module):
             known += len(pooled)
         if not summaries:
             raise UsageError("Every view has the role 'negative'; the local-global method needs at least one real view.")
-        mapped = self.bilinear(torch.cat(summaries))
-        numbers = torch.arange(known, dtype=torch.int64, device=mapped.device)
-        terms: dict[str, Tensor] = self.objective([torch.cat(rows), mapped], [torch.cat(owners), numbers])
+        compared = self.discriminator(torch.cat(rows), torch.cat(summaries))
+        numbers = torch.arange(known, dtype=torch.int64, device=compared[1].device)
+        terms: dict[str, Tensor] = self.objective(compared, [torch.cat(owners), numbers])
         return terms
 
     def on_epoch_start(self, progress: Progress, embed: Callable[[], Mapping[str, Tensor]]) -> None:
@@ -111,16 +131,13 @@ def build(options: LocalGlobalOptions, assembly: Assembly) -> LocalGlobal:
             f"A dot discriminator needs equal widths; rows have {local_dim}, summaries {summary_dim}. "
             "Give both heads the same last width, or set method.discriminator to bilinear."
         )
-    bilinear: nn.Module = nn.Identity()
-    if options.discriminator == "bilinear":
-        bilinear = nn.Linear(summary_dim, local_dim, bias=False)
-        nn.init.xavier_uniform_(bilinear.weight)
+    discriminator = Bilinear(local_dim, summary_dim) if options.discriminator == "bilinear" else Dot()
     return LocalGlobal(
         assembly.views,
         assembly.encoder,
         local_head,
         summary_head,
-        bilinear,
+        discriminator,
         assembly.objective(local_dim),
         local,
         summary,
