@@ -35,6 +35,8 @@ class GnnDecoder(nn.Module):
         self.dropout = nn.Dropout(options.dropout)
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(width, num_features)))
         self.attention = GatLayer(num_features, 1, options.attention_dropout, bias=False) if options.layer == "gat" else None
+        if self.attention is not None:
+            nn.init.xavier_normal_(self.weight, nn.init.calculate_gain("relu"))  # as the encoder's attention layers
         self.second = nn.Linear(num_features, num_features) if options.layer == "gin" else None
         self.bias = nn.Parameter(torch.zeros(num_features))
 

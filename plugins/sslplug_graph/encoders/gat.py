@@ -19,6 +19,8 @@ from sslplug_graph.propagation import edge_values, product
 from sslplug_graph.spec import GraphSpec
 
 _SLOPE = 0.2
+_GAIN = nn.init.calculate_gain("relu")
+"""GraphMAE starts its attention layers from Xavier's normal draw with this gain; Glorot's uniform draw is narrower."""
 
 
 def attention(batch: GraphBatch, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,8 +48,8 @@ class GatLayer(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
         super().__init__()
         per_head = width // heads
-        self.source = nn.Parameter(nn.init.xavier_uniform_(torch.empty(heads, per_head)))
-        self.target = nn.Parameter(nn.init.xavier_uniform_(torch.empty(heads, per_head)))
+        self.source = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, per_head), _GAIN))
+        self.target = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, per_head), _GAIN))
         self.bias = nn.Parameter(torch.zeros(width)) if bias else None
         self.dropout = nn.Dropout(dropout)
         self.heads = heads
@@ -100,8 +102,9 @@ class Gat(nn.Module):
         super().__init__()
         widths, last = options.widths, len(options.widths) - 1
         self.input = FeatureInput(num_features, widths[0], options.dropout)
+        nn.init.xavier_normal_(self.input.weight, _GAIN)
         self.weights = nn.ParameterList(
-            nn.Parameter(nn.init.xavier_uniform_(torch.empty(before, width))) for before, width in pairwise(widths)
+            nn.Parameter(nn.init.xavier_normal_(torch.empty(before, width), _GAIN)) for before, width in pairwise(widths)
         )
         self.skips = nn.ModuleList(
             nn.Linear(before, width, bias=False) for before, width in pairwise(widths) if options.residual

@@ -1,0 +1,103 @@
+"""Published figures again: every recipe with its seeds, and a Markdown table of what came out beside what was published.
+
+    python tests/reproduce/run.py                      every row, hours; needs SSLPLUG_DATA
+    python tests/reproduce/run.py cca-ssg-cora         some rows
+    python tests/reproduce/run.py --table RUNS         only the table, from run folders that exist
+
+A row that is done already (its run folders are below ``--runs``) is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from sslplug.errors import RunFolderError
+from sslplug.reporting.runfolder import RunRecord, read_run
+from sslplug.reporting.table import TableRow
+from sslplug.stages.report import table_rows
+
+SEEDS = {
+    "grace-cora": 3, "grace-citeseer": 3, "grace-dblp": 1,
+    "gca-photo": 1, "gca-computers": 1, "gca-cs": 1,
+    "bgrl-photo": 1, "bgrl-computers": 1, "bgrl-cs": 1,
+    "dgi-cora": 5, "dgi-citeseer": 5,
+    "cca-ssg-cora": 20, "cca-ssg-citeseer": 20,
+    "graphmae-cora": 20, "graphmae-citeseer": 20,
+    "graphcl-mutag": 5, "graphcl-proteins": 5, "graphcl-nci1": 5, "graphcl-imdb-binary": 5,
+    "infograph-mutag": 5, "infograph-proteins": 5, "infograph-nci1": 5, "infograph-imdb-binary": 5,
+    "graphmae-mutag": 5, "graphmae-proteins": 5, "graphmae-nci1": 5, "graphmae-imdb-binary": 5,
+    "vicreg-cora": 1, "barlow-cora": 1, "swav-cora": 1, "byol-cora": 1, "moco-cora": 1,
+}  # fmt: skip
+
+
+def finished(runs: Path) -> dict[str, list[RunRecord]]:
+    """Judged runs below a folder, by recipe name, one a seed (the newest)."""
+    found: dict[str, dict[int, RunRecord]] = defaultdict(dict)
+    for file in sorted(runs.rglob("metrics.json")):
+        try:
+            record = read_run(file.parent)
+        except RunFolderError:
+            continue
+        if record.metrics.get("scores"):
+            found[str(record.recipe["name"])][int(record.recipe["seed"])] = record
+    return {name: [records[seed] for seed in sorted(records)] for name, records in found.items()}
+
+
+def cells(row: TableRow, records: list[RunRecord]) -> str:
+    """One Markdown row, in percent."""
+    interval = "" if row.low is None or row.high is None else f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+    published = "-" if row.published is None else f"{100 * row.published:.1f}"
+    gap = "-" if row.published is None else f"{100 * (row.mean - row.published):+.1f}"
+    control = {c.name: f"{100 * c.mean:.1f}" for c in row.controls}
+    untrained = next((value for name, value in control.items() if name.endswith("untrained")), "-")
+    trees = [control.get(f"lightgbm on {what}", "-") for what in ("raw", "pretrained", "both")]
+    seconds = sum(float(r.metrics["training_seconds"]) for r in records) / len(records)
+    first = records[0]
+    return (
+        f"| {first.recipe['name']} | {row.protocol}, {row.probe} | {first.metrics['steps']} | {len(records)} x {row.n // max(len(records), 1) or 1} "
+        f"| **{100 * row.mean:.1f}**{interval} | {published} | {gap} | {untrained} | {' / '.join(trees)} | {seconds:.0f} |"
+    )
+
+
+def table(runs: Path) -> None:
+    """Print the table of everything that is finished."""
+    print("| recipe | protocol, probe | steps | seeds x splits | accuracy, % | published | gap | untrained | LightGBM raw / emb / both | s |")
+    print("|---|---|--:|--:|---|--:|--:|--:|---|--:|")
+    for _, records in sorted(finished(runs).items()):
+        for row in table_rows(records):
+            if row.fraction == 1.0:
+                print(cells(row, records))
+
+
+def main() -> None:
+    """Train what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", help=f"rows to run; default: all of {', '.join(SEEDS)}")
+    parser.add_argument("--runs", type=Path, default=Path("runs/reproduce"))
+    parser.add_argument("--table", type=Path, help="print the table of these runs and stop")
+    arguments = parser.parse_args()
+    if arguments.table:
+        table(arguments.table)
+        return
+    unknown = sorted(set(arguments.recipes) - set(SEEDS))
+    if unknown:
+        parser.error(f"no row named {', '.join(unknown)}")
+    done = finished(arguments.runs)
+    for name in arguments.recipes or SEEDS:
+        missing = SEEDS[name] - len(done.get(name, []))
+        if missing > 0:
+            first = SEEDS[name] - missing
+            subprocess.run(
+                [sys.executable, "-m", "sslplug", "train", "--plugin", "graph", "--recipe", name, "--runs", str(arguments.runs),
+                 "--seeds", str(missing), "--set", f"seed={first}"],
+                check=True,
+            )  # fmt: skip
+    table(arguments.runs)
+
+
+if __name__ == "__main__":
+    main()
