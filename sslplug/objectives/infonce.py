@@ -36,7 +36,8 @@ from sslplug.contracts import Component, Distribution, Options, tags
 from sslplug.distributed import gather_rows, rank_weight, row_offset, total_rows, world
 from sslplug.errors import DataError, UsageError
 from sslplug.objectives.embeddings import checked, exactly, wide
-from sslplug.objectives.tiled_logsumexp import Plan, both_logsumexp, plain_side, row_logsumexp, side
+from sslplug.objectives.nt_xent import Form, nt_xent
+from sslplug.objectives.tiled_logsumexp import Plan, both_logsumexp, bounded, plain_side, row_logsumexp, side
 
 
 class InfoNCEOptions(Options):
@@ -49,7 +50,7 @@ class InfoNCEOptions(Options):
     symmetric: bool = Field(True, description="every view's rows are anchors; false: the first view's alone")
     margin: float = Field(0.0, ge=0, description="additive margin m: positives must be nearer by it")
     decoupled: bool = Field(False, description="leave positives out of the denominator (DCL, GraphCL)")
-    tile: int = Field(768, ge=16, description="rows of one tile of the similarity matrix held at a time")
+    tile: int = Field(608, ge=16, description="rows of one tile of the similarity matrix held at a time")
 
 
 class InfoNCE(nn.Module):
@@ -68,6 +69,8 @@ class InfoNCE(nn.Module):
         """``views``: two or more (n_v, d); any width, rows need no normalising. See the contract ``Objective``."""
         rows = checked("infonce", views, matched=ids is None)
         with exactly(views[0]):
+            if ids is None and negatives is None and _written_out(rows[0].dtype, self.options):
+                return {"infonce": nt_xent(rows, _form(len(rows[0]), self.options))}
             unit = [F.normalize(view, dim=1) for view in rows]
             if negatives is not None:
                 loss = queue_loss(unit, ids, F.normalize(wide(negatives), dim=1), self.options)
@@ -81,6 +84,17 @@ class InfoNCE(nn.Module):
 def _shift(options: InfoNCEOptions) -> float:
     """What is added to a positive's logit in the denominator."""
     return -math.inf if options.decoupled else -options.margin / options.temperature
+
+
+def _written_out(dtype: torch.dtype, options: InfoNCEOptions) -> bool:
+    """Whether row-matched views are the case that :mod:`nt_xent` computes in one piece."""
+    common = options.negatives == "both" and options.symmetric and world() == 1
+    return common and bounded(1.0 / options.temperature, _shift(options), dtype)
+
+
+def _form(instances: int, options: InfoNCEOptions) -> Form:
+    _need_others(instances, options)
+    return Form(1.0 / options.temperature, math.exp(_shift(options)), options.margin / options.temperature, options.tile)
 
 
 def _need_others(groups: int, options: InfoNCEOptions) -> None:

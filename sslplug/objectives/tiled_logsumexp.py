@@ -27,9 +27,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_LOG2E = 1.0 / math.log(2.0)
+LOG2E = 1.0 / math.log(2.0)
 # The largest |logit| for which sums of exp over millions of rows and their reciprocals stay normal numbers.
 _SAFE = {torch.float32: 60.0, torch.float64: 600.0}
+
+
+def bounded(scale: float, shift: float, dtype: torch.dtype) -> bool:
+    """Whether exp of every logit of unit rows times ``scale``, with ``shift`` added to some, is a safe normal number."""
+    return scale + (0.0 if math.isinf(shift) else abs(shift)) <= _SAFE[dtype]
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,7 @@ class Plan:
 
     def bounded(self, dtype: torch.dtype) -> bool:
         """Whether exp of every logit of unit rows is a safe normal number."""
-        shift = 0.0 if math.isinf(self.shift) else abs(self.shift)
-        return self.scale + shift <= _SAFE[dtype]
+        return bounded(self.scale, self.shift, dtype)
 
     def tiles(self, q: Tensor, k: Tensor) -> Iterator[tuple[slice, slice, bool, Tensor]]:
         """Each tile's rows, columns, whether it is its own mirror image, and its masked logits times log2(e)."""
@@ -93,7 +97,7 @@ class Plan:
         for number, (top, bottom, low, high) in enumerate(self.rows.spans):
             for left, right, least, most in self.cols.spans[number if self.symmetric else 0 :]:
                 logits = buffer[: (bottom - top) * (right - left)].view(bottom - top, right - left)
-                torch.addmm(logits, q[top:bottom], k[left:right].t(), beta=0, alpha=self.scale * _LOG2E, out=logits)
+                torch.addmm(logits, q[top:bottom], k[left:right].t(), beta=0, alpha=self.scale * LOG2E, out=logits)
                 mirror = self.symmetric and top == left
                 if low <= most and least <= high and low >= 0:
                     self._mask(logits, slice(top, bottom), slice(left, right), mirror)
@@ -105,7 +109,7 @@ class Plan:
             if math.isinf(self.shift):
                 logits.masked_fill_(same, -math.inf)
             else:
-                logits.add_(same, alpha=self.shift * _LOG2E)
+                logits.add_(same, alpha=self.shift * LOG2E)
         if mirror:
             logits.fill_diagonal_(-math.inf)
         elif not self.symmetric and len(self.rows.position) and len(self.cols.position):
@@ -144,7 +148,7 @@ def _searched_sums(plan: Plan, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
             col[j] += (tile - col_max[None, j]).exp2_().sum(0)
     if plan.symmetric:
         row = row + col
-    return row.log() + row_max / _LOG2E, col.log() + col_max / _LOG2E
+    return row.log() + row_max / LOG2E, col.log() + col_max / LOG2E
 
 
 class _LogSumExp(torch.autograd.Function):
@@ -177,7 +181,7 @@ class _LogSumExp(torch.autograd.Function):
         if bounded:
             a = g * _finite(-row).exp()
             b = a if plan.symmetric else h * _finite(-col).exp() if h is not None else None
-        row2, col2 = _finite(row * _LOG2E), _finite(col * _LOG2E)
+        row2, col2 = _finite(row * LOG2E), _finite(col * LOG2E)
         spare: Tensor | None = None
         for i, j, mirror, tile in plan.tiles(q, k):
             if bounded:

@@ -1,10 +1,11 @@
-"""Dense cross-entropy beside the tiled InfoNCE: seconds and peak extra memory of forward and backward, in one run.
+"""Dense cross-entropy beside the tiled InfoNCE: seconds and peak extra memory of forward and backward, taking turns in one run.
 
     python tests/benchmarks/bench_infonce.py --rows 16384
 
-Every measurement is a fresh process, so that one's memory does not hide the other's. "Extra" is the peak resident size of
-the process minus its size just before, with inputs made and libraries warm. Two views of rows/2 each, width 128, all other
-rows of both views as negatives, float32, temperature 0.5.
+Every measurement is a fresh process, so that one's memory does not hide the other's, and the two take turns, so that a busy
+machine is busy for both. "Extra" is the peak resident size of the process minus its size just before, with inputs made and
+libraries warm; the inputs' gradients (8 MiB at 16384 rows) are in it. Two views of rows/2 each, width 128, all other rows of
+both views as negatives, float32, temperature 0.5.
 """
 
 from __future__ import annotations
@@ -47,65 +48,68 @@ def tiled(tile: int | None) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def measure(arm: str, rows: int, width: int, repeats: int, tile: int | None) -> dict[str, float]:
-    """Median seconds and peak extra MiB of forward and backward in this process."""
+    """Median wall and processor seconds of one forward and backward in this process, and its peak extra MiB."""
     loss = dense if arm == "dense" else tiled(tile)
     generator = torch.Generator().manual_seed(0)
     views = [torch.randn(rows // 2, width, generator=generator).requires_grad_() for _ in range(2)]
     small = [view.detach()[:64].clone().requires_grad_() for view in views]
     loss(*small).backward()
     before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-    seconds = []
-    value = 0.0
+    wall, processor, value = [], [], 0.0
     for _ in range(repeats):
         for view in views:
             view.grad = None
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         result = loss(*views)
         result.backward()
-        seconds.append(time.perf_counter() - start)
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - used)
         value = float(result.detach())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    gradient = float(views[0].grad.double().norm())
     return {
-        "seconds": statistics.median(seconds),
-        "fastest": min(seconds),
+        "wall": statistics.median(wall),
+        "processor": statistics.median(processor),
         "mib": (peak - before) / 2**20,
         "value": value,
-        "grad": gradient,
+        "grad": float(views[0].grad.double().norm()),
     }
 
 
 def main() -> None:
     """Prints the table; ``--arm`` is how it calls itself for one measurement."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=16384)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--dense-repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each kind")
+    parser.add_argument("--repeats", type=int, default=3, help="forward and backward passes in each process")
     parser.add_argument("--tile", type=int, default=None)
-    parser.add_argument("--skip-dense", action="store_true")
-    parser.add_argument("--arm", choices=["dense", "tiled"])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--skip-dense", action="store_true", help="dense takes several copies of a rows x rows matrix")
+    parser.add_argument("--arm", choices=["dense", "tiled"], help=argparse.SUPPRESS)
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     if given.arm:
-        repeats = given.dense_repeats if given.arm == "dense" else given.repeats
-        print(json.dumps(measure(given.arm, given.rows, given.width, repeats, given.tile)))
+        print(json.dumps(measure(given.arm, given.rows, given.width, given.repeats, given.tile)))
         return
-    print(f"rows {given.rows}, width {given.width}, float32, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"{'arm':8} {'median s':>9} {'fastest s':>10} {'extra MiB':>10} {'loss':>12} {'|grad|':>12}")
-    results = {}
-    for arm in ["tiled"] if given.skip_dense else ["dense", "tiled"]:
-        done = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--arm", arm], capture_output=True, text=True)
-        if done.returncode:
-            print(f"{arm:8} failed (exit {done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
-            continue
-        one = results[arm] = json.loads(done.stdout)
+    arms = ["tiled"] if given.skip_dense else ["dense", "tiled"]
+    found: dict[str, list[dict[str, float]]] = {arm: [] for arm in arms}
+    for _ in range(given.rounds):
+        for arm in arms:
+            done = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--arm", arm], capture_output=True, text=True)
+            if done.returncode:
+                last = done.stderr.strip().splitlines()[-1:]
+                raise SystemExit(f"{arm} ended with {done.returncode}: {last[0] if last else 'killed, perhaps for memory'}")
+            found[arm].append(json.loads(done.stdout))
+    print(f"rows {given.rows}, width {given.width}, float32, {given.threads} threads, torch {torch.__version__}\n")
+    print("| | seconds, median | fastest | processor seconds | extra memory, MiB | loss | gradient norm |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for arm, rounds in found.items():
+        wall = [one["wall"] for one in rounds]
         print(
-            f"{arm:8} {one['seconds']:9.3f} {one['fastest']:10.3f} {one['mib']:10.1f} {one['value']:12.8f} "
-            f"{one['grad']:12.5e}"
+            f"| {arm} | {statistics.median(wall):.4f} | {min(wall):.4f} "
+            f"| {statistics.median(one['processor'] for one in rounds):.4f} | {max(one['mib'] for one in rounds):.1f} "
+            f"| {rounds[0]['value']:.7f} | {rounds[0]['grad']:.6e} |"
         )
-    if len(results) == 2:
-        time_share = results["tiled"]["seconds"] / results["dense"]["seconds"]
-        print(f"tiled / dense: time {time_share:.3f}, memory 1/{results['dense']['mib'] / results['tiled']['mib']:.0f}")
 
 
 if __name__ == "__main__":
