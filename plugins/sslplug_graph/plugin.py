@@ -18,4 +18,6 @@ PLUGIN = Plugin(
     decoders=DECODERS,
     default_recipe="grace-digits",
     recipes="sslplug_configs.graph",
+    # Batches share the graph's tensors: copying a graph every step would cost more than many a step, and no view writes.
+    traits=frozenset({"labels", "shared-batches"}),
 )

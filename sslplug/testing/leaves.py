@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,9 @@ def leaves(value: Any, path: str = "", seen: frozenset[int] = frozenset()) -> It
             yield from leaves(item, f"{path}[{number}]", seen)
     else:
         for key, item in getattr(value, "__dict__", {}).items():
-            yield from leaves(item, f"{path}.{key}", seen)
+            # What a cached property remembers is no content: it is there once somebody asked for it.
+            if not isinstance(getattr(type(value), key, None), cached_property):
+                yield from leaves(item, f"{path}.{key}", seen)
 
 
 def _tensor(value: Tensor, path: str) -> Iterator[tuple[str, Leaf]]:

@@ -73,4 +73,6 @@ def build_appnp(options: AppnpOptions, spec: GraphSpec) -> Smoothing:
     then = nn.Sequential(
         LayerEnd(options.hidden, "none", 0.1, options.activation, options.dropout), nn.Linear(options.hidden, options.width)
     )
+    # Behind a ReLU without propagation in between, a token at 0 is a point without gradient: it starts beside it.
+    nn.init.normal_(first.token, std=0.02)
     return Smoothing(first, then, options.hidden, options.width, options.steps, options.restart, options.pool)
