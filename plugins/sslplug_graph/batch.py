@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
-from sslplug_graph.features import CsrMatrix, Features
 from torch import Tensor
 
 from sslplug.contracts import Target
 from sslplug.errors import DataError
+from sslplug_graph.features import CsrMatrix, Features
 
 __all__ = ["CsrMatrix", "Features", "GraphBatch", "Structure"]
 

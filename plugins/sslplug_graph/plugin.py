@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from sslplug.contracts import API, Plugin
 from sslplug_graph.data import DATA
 from sslplug_graph.encoders import DECODERS, ENCODERS
 from sslplug_graph.views import VIEWS
-
-from sslplug.contracts import API, Plugin
 
 PLUGIN = Plugin(
     name="graph",

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
+
 from sslplug_graph.data.graph_set import FloatMatrix
 
 Table: TypeAlias = "np.ndarray | sparse.csr_matrix"

@@ -50,9 +50,13 @@ class Encoder(Protocol):
 
     dims: Mapping[str, int]
 
-    def __call__(self, view: View) -> Embedding: ...
+    def __call__(self, view: View) -> Embedding:
+        """The embeddings of one view."""
+        ...
 
-    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """As ``nn.Module.parameters``."""
+        ...
 
 
 class Decoder(Protocol):
@@ -62,7 +66,9 @@ class Decoder(Protocol):
     code of the rows to predict a second time), never for the targets' values.
     """
 
-    def __call__(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]: ...
+    def __call__(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]:
+        """Predictions by target name."""
+        ...
 
 
 Distribution = Literal["mean", "gathered", "statistic"]
@@ -90,7 +96,9 @@ class Objective(Protocol):
 
     def __call__(
         self, views: Sequence[Tensor], ids: Sequence[Tensor] | None = None, negatives: Tensor | None = None
-    ) -> dict[str, Tensor]: ...
+    ) -> dict[str, Tensor]:
+        """The weighted terms of one batch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -124,13 +132,21 @@ class Method(Protocol):
 
     encoder: nn.Module
 
-    def __call__(self, batch: Any, rng: Rng) -> dict[str, Tensor]: ...
+    def __call__(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
+        """The weighted terms of one batch."""
+        ...
 
-    def on_epoch_start(self, progress: Progress, embed: Callable[[], Mapping[str, Tensor]]) -> None: ...
+    def on_epoch_start(self, progress: Progress, embed: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Before the first step of an epoch; not when a run resumes within one."""
+        ...
 
-    def after_step(self, progress: Progress) -> None: ...
+    def after_step(self, progress: Progress) -> None:
+        """After each optimiser step."""
+        ...
 
-    def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]: ...
+    def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
+        """Embeddings to look at, without gradients and without changing anything."""
+        ...
 
 
 @dataclass(frozen=True)

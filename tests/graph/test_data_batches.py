@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sslplug_graph.batch import GraphBatch
-from sslplug_graph.data import DATA
-from sslplug_graph.data.graph_data import SmallGraphs, with_labels
 
 from sslplug.contracts import DataContext, DomainData, LabelledRows, Order, Task
 from sslplug.errors import UsageError
+from sslplug_graph.batch import GraphBatch
+from sslplug_graph.data import DATA
+from sslplug_graph.data.graph_data import SmallGraphs, with_labels
 
 Make = Callable[..., DomainData]
 

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sslplug_graph.batch import Features, GraphBatch, Structure
-from sslplug_graph.data.graph_data import stored
 
 from sslplug.errors import DataError
+from sslplug_graph.batch import Features, GraphBatch, Structure
+from sslplug_graph.data.graph_data import stored
 
 
 def random_features(seed: int, rows: int, columns: int, density: float = 0.2) -> tuple[Features, torch.Tensor]:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
-from sslplug_graph.data import DATA
-from sslplug_graph.data.files import Columns, read_files
 
 from sslplug.contracts import DataContext, Order
 from sslplug.errors import DataError
+from sslplug_graph.data import DATA
+from sslplug_graph.data.files import Columns, read_files
 
 NODES = {"id": ["a", "b", "c", "d"], "f": [1.0, 2.0, 3.0, 4.0], "g": [0, 1, 0, 1], "label": ["x", None, "y", "x"]}
 EDGES = {"source": ["a", "b", "c"], "target": ["b", "c", "c"]}

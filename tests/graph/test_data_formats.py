@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+
+from sslplug.contracts import DataContext
+from sslplug.errors import DataError
 from sslplug_graph.data.catalogue import SOURCES, Source
 from sslplug_graph.data.download import locate, prove
 from sslplug_graph.data.graph_set import tidy_edges
@@ -14,9 +17,6 @@ from sslplug_graph.data.npz_graphs import read_npz_graph
 from sslplug_graph.data.planetoid import _verified, assemble, read_planetoid
 from sslplug_graph.data.preprocessing import scale
 from sslplug_graph.data.tudataset import read_tudataset
-
-from sslplug.contracts import DataContext
-from sslplug.errors import DataError
 
 
 @settings(max_examples=50, deadline=None)

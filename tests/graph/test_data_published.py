@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from sslplug.contracts import DataContext
 from sslplug_graph.data import DATA
 from sslplug_graph.data.catalogue import SOURCES
 from sslplug_graph.data.graph_data import BigGraph, SmallGraphs
-
-from sslplug.contracts import DataContext
 
 ROOT = os.environ.get("SSLPLUG_DATA")
 pytestmark = pytest.mark.skipif(not ROOT, reason="SSLPLUG_DATA names no data root, so the published sets are not there")

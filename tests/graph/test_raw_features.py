@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+
 from sslplug_graph.data.graph_set import tidy_edges
 from sslplug_graph.raw_features import COMPONENTS, STRUCTURE, graph_table, node_table, structure
 

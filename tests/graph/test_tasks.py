@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sslplug_graph.data.graph_set import tidy_edges
-from sslplug_graph.tasks import graph_task, link_task, node_task, random_splits
 
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
+from sslplug_graph.data.graph_set import tidy_edges
+from sslplug_graph.tasks import graph_task, link_task, node_task, random_splits
 
 
 def test_random_splits_have_the_declared_sizes_and_leave_unlabelled_rows_out() -> None:

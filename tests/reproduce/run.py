@@ -65,7 +65,9 @@ def cells(row: TableRow, records: list[RunRecord]) -> str:
 
 def table(runs: Path) -> None:
     """Print the table of everything that is finished."""
-    print("| recipe | protocol, probe | steps | seeds x splits | accuracy, % | published | gap | untrained | LightGBM raw / emb / both | s |")
+    print(
+        "| recipe | protocol, probe | steps | seeds x splits | accuracy, % | published | gap | untrained | LightGBM raw / emb / both | s |"
+    )
     print("|---|---|--:|--:|---|--:|--:|--:|---|--:|")
     for _, records in sorted(finished(runs).items()):
         for row in table_rows(records):
