@@ -43,25 +43,32 @@ class Monitor:
             log = self._log or self._open()
             log.write(line + "\n")
             log.flush()
+            if self._tensorboard:
+                self._waiting.append((step, now, plain))
+                if len(self._waiting) >= _BUFFERED or time.monotonic() - self._flushed > _SECONDS:
+                    self._flush()
         except OSError as error:
-            raise RunFolderError(
-                f"{self._folder / 'log.jsonl'}: cannot be written ({error.strerror}); free space."
-            ) from error
-        if self._tensorboard:
-            self._waiting.append((step, now, plain))
-            if len(self._waiting) >= _BUFFERED or time.monotonic() - self._flushed > _SECONDS:
-                self._flush()
+            raise self._refused(error) from error
 
     def close(self) -> None:
-        """Writes what is buffered and closes the files; may be called twice."""
-        if self._waiting:
-            self._flush()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        """Writes what is buffered and closes the files; may be called twice. Raises RunFolderError where the disk refuses."""
+        log, self._log = self._log, None
+        try:
+            if self._waiting:
+                self._flush()
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+            if log is not None:
+                log.close()
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            f"{self._folder / 'log.jsonl'}: cannot be written ({error.strerror}); free space, "
+            f"then `sslplug resume {self._folder}`."
+        )
 
     def _open(self) -> IO[str]:
         file = self._folder / "log.jsonl"

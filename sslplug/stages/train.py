@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -187,8 +187,13 @@ def _reporting(folder: Path, title: str, start: int, total: int, resumed: bool) 
     monitor, progress = Monitor(folder, start if resumed else None), Progress(title, total, start)
     try:
         yield _Loud(monitor, progress)
-    finally:
+    except BaseException:
+        with suppress(RunFolderError):  # what stopped the run is told, not what it broke
+            monitor.close()
+        raise
+    else:
         monitor.close()
+    finally:
         progress.finish()
 
 

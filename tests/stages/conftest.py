@@ -1,0 +1,77 @@
+"""The toy plugin through the command line: small settings, one judged pair of runs for all tests that only read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sslplug.cli import run
+
+SMALL = (
+    "data.rows=160", "data.splits=2", "encoder.hidden=16", "encoder.width=8", "method.projector.widths=[16, 8]",
+    "train.batch_size=40", "train.epochs=3", "train.log_every=2", "optim.lr=0.003",
+    "evaluate.lightgbm.rounds=15", "evaluate.lightgbm.num_threads=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def toy_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The toy plugin announced for the whole session's runs, here and in child processes."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "sslplug_toy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sslplug-toy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sslplug.plugins]\ntoy = sslplug.testing.toy:TOY\n")
+    yield site
+
+
+@pytest.fixture
+def toy(toy_site: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Discovery finds the toy plugin."""
+    announce(toy_site, monkeypatch)
+    return "toy"
+
+
+def announce(site: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.syspath_prepend(str(site))
+    root = Path(__file__).parents[2]
+    paths = [str(site), str(root), str(root / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    patch.setenv("OMP_NUM_THREADS", "1")
+
+
+def words(*overrides: str, runs: Path, options: tuple[str, ...] = ()) -> list[str]:
+    """The command line of a small training; later overrides win."""
+    sets = [part for override in (*SMALL, *overrides) for part in ("--set", override)]
+    return ["train", "--plugin", "toy", "--runs", str(runs), "--device", "cpu", *options, *sets]
+
+
+def folders_in(printed: str) -> list[Path]:
+    return [Path(name) for name in dict.fromkeys(re.findall(r"^run folder: (.+)$", printed, re.MULTILINE))]
+
+
+def only_run(runs: Path) -> Path:
+    (found,) = [file.parent for file in runs.rglob("recipe.yaml")]
+    return found
+
+
+@pytest.fixture(scope="session")
+def judged(toy_site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Runs of two seeds, trained and judged with two label fractions and fine-tuning. Only to be read: copy to change."""
+    runs = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        announce(toy_site, patch)
+        more = ("evaluate.fractions=[0.5, 1.0]", "evaluate.finetune.epochs=3")
+        assert run(words(*more, runs=runs, options=("--seeds", "2"))) == 0
+    first, second = sorted((file.parent for file in runs.rglob("metrics.json")), key=_seed)
+    return first, second
+
+
+def _seed(folder: Path) -> int:
+    found = re.search(r"^seed: (\d+)$", (folder / "recipe.yaml").read_text(), re.MULTILINE)
+    assert found
+    return int(found.group(1))
