@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -176,17 +178,17 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
                     seed_dropout(device, stream.key)
                     with autocast(device, options.precision):
                         found = method(batch, stream)
-                        loss = sum(found.values()) / options.accumulate
-                    (loss if scaler is None else loss * scale).backward()
+                        loss = _share(_sum(found), options.accumulate)
+                    (loss if scaler is None else loss * scale).backward()  # type: ignore[no-untyped-call]
                     for name, value in found.items():
-                        share = value.detach() / options.accumulate
+                        share = _share(value.detach(), options.accumulate)
                         terms[name] = terms[name] + share if name in terms else share
             distributed.average_gradients(parameters)
             if scaler is not None:
                 scaler.unscale_(run.optimizer)
-            terms = _joined(terms)
-            value = float(sum(terms.values()))
-            norm = float(gradient_norm(parameters))
+            terms = _over_ranks(terms)
+            value = float(_sum(terms))
+            norm = gradient_norm(parameters)
             bad = not math.isfinite(value) or (scaler is None and not math.isfinite(norm))
             if distributed.any_rank(bad):
                 # The forward pass may already have spoilt buffers (running means): such a state is worth nothing.
@@ -235,7 +237,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     return Outcome(step, stopped, spent + time.perf_counter() - began, diagnostics, collapsed)
 
 
-def _joined(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+def _over_ranks(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """The whole batch's terms, the same on every rank: each rank's average to them."""
     if distributed.world() == 1:
         return terms
@@ -247,6 +249,15 @@ def state_best(resume: checkpoint.Checkpoint) -> dict[str, Tensor] | None:
     """The best parameters kept in a checkpoint, or None."""
     found = {name[len("best/") :]: t for name, t in resume.model.items() if name.startswith("best/")}
     return found or None
+
+
+def _sum(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of the terms. One term is itself: adding it to 0 would cost a node of every backward pass."""
+    return reduce(operator.add, terms.values())
+
+
+def _share(value: Tensor, parts: int) -> Tensor:
+    return value if parts == 1 else value / parts
 
 
 def _load(batches: Sequence[Any], start: int, workers: int) -> Iterator[Any]:
