@@ -16,12 +16,16 @@ def write_comparison(logdir: Path, name: str, rows: Sequence[TableRow]) -> None:
     """
     from torch.utils.tensorboard import SummaryWriter
 
+    # Several probes share a control: it is one point of one curve all the same.
+    points: dict[tuple[str, int], float] = {}
+    for row in rows:
+        step = round(100 * row.fraction)
+        points[f"eval/{row.task}/{row.metric}/{row.name}", step] = row.mean
+        for control in row.controls:
+            points[f"eval/{row.task}/{row.metric}/{control.name}", step] = control.mean
     writer: Any = SummaryWriter(str(logdir / name))
     try:
-        for row in rows:
-            step = round(100 * row.fraction)
-            writer.add_scalar(f"eval/{row.task}/{row.metric}/{row.name}", row.mean, step)
-            for control in row.controls:
-                writer.add_scalar(f"eval/{row.task}/{row.metric}/{control.name}", control.mean, step)
+        for (tag, step), mean in points.items():
+            writer.add_scalar(tag, mean, step)
     finally:
         writer.close()

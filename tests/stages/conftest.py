@@ -50,15 +50,6 @@ def words(*overrides: str, runs: Path, options: tuple[str, ...] = ()) -> list[st
     return ["train", "--plugin", "toy", "--runs", str(runs), "--device", "cpu", *options, *sets]
 
 
-def folders_in(printed: str) -> list[Path]:
-    return [Path(name) for name in dict.fromkeys(re.findall(r"^run folder: (.+)$", printed, re.MULTILINE))]
-
-
-def only_run(runs: Path) -> Path:
-    (found,) = [file.parent for file in runs.rglob("recipe.yaml")]
-    return found
-
-
 @pytest.fixture(scope="session")
 def judged(toy_site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Runs of two seeds, trained and judged with two label fractions and fine-tuning. Only to be read: copy to change."""

@@ -1,0 +1,71 @@
+"""A user's own graph from two CSV files, through the command line: trained, judged, embedded, or refused by row and column."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sslplug.cli import run
+
+NODES = 60
+SMALL = (
+    "encoder.widths=[8, 8]", "method.projector.widths=[8]", "train.epochs=3", "train.batch_size=0",
+    "evaluate.lightgbm.rounds=10", "evaluate.lightgbm.num_threads=1", "evaluate.splits=2",
+)  # fmt: skip
+
+
+def tables(folder: Path, *, feature: str = "0.5", end: str = "n1") -> Path:
+    """Two communities of people, whose ids are words; row 3 of the nodes and row 5 of the edges can be spoilt."""
+    draw = np.random.default_rng(0)
+    side = np.arange(NODES) % 2
+    people = [f"n{i},{draw.normal(side[i]):.3f},{draw.normal():.3f},{'red' if side[i] else 'blue'}" for i in range(NODES)]
+    people[2] = f"n2,{feature},0.1,blue"
+    pairs = draw.integers(0, NODES, size=(400, 2))
+    pairs = pairs[(pairs[:, 0] != pairs[:, 1]) & ((side[pairs[:, 0]] == side[pairs[:, 1]]) | (draw.random(400) < 0.1))]
+    edges = [f"n{a},n{b}" for a, b in pairs]
+    edges[4] = f"n0,{end}"
+    folder.mkdir()
+    (folder / "nodes.csv").write_text("\n".join(["id,age,income,label", *people]) + "\n")
+    (folder / "edges.csv").write_text("\n".join(["source,target", *edges]) + "\n")
+    return folder
+
+
+def train(data: Path, runs: Path) -> int:
+    sets = [part for override in SMALL for part in ("--set", override)]
+    return run(["train", "--plugin", "graph", "--data", str(data), "--runs", str(runs), "--device", "cpu", *sets])
+
+
+def test_trains_judges_and_embeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tables(tmp_path / "people"), tmp_path / "runs") == 0
+    shown = capsys.readouterr().out
+    for row in ("on pretrained", "on untrained", "lightgbm on raw", "lightgbm on pretrained", "lightgbm on both"):
+        assert row in shown
+    (file,) = (tmp_path / "runs").rglob("metrics.json")
+    metrics = json.loads(file.read_text())
+    assert metrics["steps"] == 3
+    assert {row["split"] for row in metrics["scores"]} == {0, 1}
+    assert run(["embed", str(file.parent), "-o", str(tmp_path / "people.parquet"), "--device", "cpu"]) == 0
+    assert pq.read_table(tmp_path / "people.parquet").num_rows == NODES
+    other = tables(tmp_path / "others")
+    assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "o.parquet"), "--device", "cpu"]) == 0
+    assert pq.read_table(tmp_path / "o.parquet").equals(pq.read_table(tmp_path / "people.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "sentence"),
+    [
+        ({"feature": "nan"}, "nodes.csv, row 3, column 'age': nan; expected a finite number."),
+        ({"end": "n99"}, "edges.csv, row 5, column 'target': node 'n99' is not in nodes.csv, column 'id' (1 such rows)"),
+    ],
+)
+def test_refuses_by_file_row_and_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spoilt: dict[str, str], sentence: str
+) -> None:
+    assert train(tables(tmp_path / "people", **spoilt), tmp_path / "runs") == 1
+    text = " ".join(capsys.readouterr().err.split())
+    assert f"Error: {tmp_path / 'people'}/{sentence}" in text
+    assert not list((tmp_path / "runs").rglob("checkpoints"))

@@ -1,0 +1,199 @@
+"""What a judged run leaves behind and what the commands make of it, on the toy plugin."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sslplug import discovery
+from sslplug.build import build_data, compose
+from sslplug.cli import run
+from sslplug.evaluation.statistics import interval
+from sslplug.stages.session import data_context, recipe_of_run
+
+METRICS = {
+    "format", "plugin", "recipe", "seed", "data", "steps", "finished", "collapsed", "diagnostics", "training_seconds",
+    "device", "world", "scores", "evaluation_seconds",
+}  # fmt: skip
+ROWS = [
+    ("logistic", "pretrained"), ("logistic", "untrained"), ("lightgbm", "raw"), ("lightgbm", "pretrained"),
+    ("lightgbm", "both"), ("finetune", "pretrained"), ("finetune", "untrained"),
+]  # fmt: skip
+
+
+def metrics(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((folder / "metrics.json").read_text())
+    return found
+
+
+def scores(folder: Path) -> list[dict[str, object]]:
+    found = metrics(folder)["scores"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_metrics_hold_every_control_of_every_split_and_fraction(judged: tuple[Path, Path]) -> None:
+    for seed, folder in enumerate(judged):
+        found = metrics(folder)
+        assert found.keys() == METRICS
+        assert (found["format"], found["seed"], found["steps"], found["finished"]) == (1, seed, 12, True)
+        rows = [row for row in scores(folder) if row["metric"] == "accuracy"]
+        places = [(row["probe"], row["features"], row["split"], row["fraction"]) for row in rows]
+        assert sorted(places) == sorted((*row, split, share) for row in ROWS for split in (0, 1) for share in (0.5, 1.0))  # type: ignore[misc]
+        assert {row["train"] for row in rows if row["fraction"] == 1.0} == {20}
+        assert {row["test"] for row in rows} == {120}
+        assert all(0.0 <= row["value"] <= 1.0 for row in rows)  # type: ignore[operator]
+
+
+def test_three_seeds_print_one_table(toy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sets = ("data.rows=96", "data.splits=1", "train.epochs=1", "evaluate.lightgbm.rounds=5", "seed=4")
+    options = [part for change in sets for part in ("--set", change)]
+    assert run(["train", "--plugin", "toy", "--seeds", "3", "--runs", str(tmp_path), "--device", "cpu", *options]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("toy/crops-infonce, seeds 4..6") == shown.count("┏") == 1
+    values = [
+        row["value"]
+        for file in tmp_path.rglob("metrics.json")
+        for row in scores(file.parent)
+        if (row["probe"], row["features"], row["metric"]) == ("logistic", "pretrained", "accuracy")
+    ]
+    found = interval(values)  # type: ignore[arg-type]
+    assert found.n == 3
+    (line,) = [line for line in shown.splitlines() if "logistic on pretrained │" in line]
+    assert f"{found.mean:.4f} │ [{found.low:.4f}, {found.high:.4f}]" in line
+
+
+def test_the_table_joins_seeds_and_shows_controls(
+    toy: str, judged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", str(judged[0].parent), "--logdir", str(tmp_path / "log")]) == 0
+    shown = capsys.readouterr().out
+    assert "toy/crops-infonce, seeds 0..1" in shown
+    for probe, features in ROWS:
+        assert f"{probe} on {features}" in shown
+    for share in (0.5, 1.0):
+        values = [
+            row["value"]
+            for folder in judged
+            for row in scores(folder)
+            if (row["probe"], row["features"], row["metric"], row["fraction"])
+            == ("logistic", "pretrained", "accuracy", share)
+        ]
+        assert len(values) == 4
+        (line,) = [line for line in shown.splitlines() if f"{share:.0%}" in line and "logistic on pretrained │" in line]
+        assert f"{np.mean(values):.4f}" in line  # type: ignore[arg-type]
+        assert "[" in line, "two splits give an interval"
+    events = EventAccumulator(str(tmp_path / "log" / "toy" / "crops-infonce")).Reload()
+    curve = events.Scalars("eval/cluster/accuracy/lightgbm on raw")
+    assert [event.step for event in curve] == [50, 100]
+
+
+def test_compare_of_two_recipes_prints_a_table_each(
+    toy: str, judged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(judged[1], other)
+    recipe = (other / "recipe.yaml").read_text()
+    assert "name: crops-infonce\n" in recipe
+    (other / "recipe.yaml").write_text(recipe.replace("name: crops-infonce\n", "name: second\n"))
+    assert run(["compare", str(judged[0]), str(other), "--logdir", str(tmp_path / "log")]) == 0
+    shown = capsys.readouterr().out
+    assert "toy/crops-infonce, seed 0" in shown
+    assert "toy/second, seed 1" in shown
+    for name in ("crops-infonce", "second"):
+        assert len(list((tmp_path / "log" / "toy" / name).glob("events.out.tfevents.*"))) == 1
+
+
+def test_tensorboard_holds_training_diagnostics_scores_hparams_and_projector(judged: tuple[Path, Path]) -> None:
+    events = EventAccumulator(str(judged[0])).Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"train/loss", "train/loss/infonce", "diag/rankme", "eval/cluster/logistic/accuracy"} <= tags
+    assert "eval/cluster/finetune/accuracy" in tags
+    log = [json.loads(line) for line in (judged[0] / "log.jsonl").read_text().splitlines()]
+    logged = [(line["step"], line["train/loss"]) for line in log if "train/loss" in line]
+    assert [step for step, _ in logged] == [2, 4, 6, 8, 10, 12]
+    assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(s, pytest.approx(v)) for s, v in logged]
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    for word in (b"crops-infonce", b"infonce", b"clusters", b"lr"):
+        assert word in content
+    tensors = (judged[0] / "projector" / "tensors.tsv").read_text().splitlines()
+    labels = (judged[0] / "projector" / "labels.tsv").read_text().splitlines()
+    assert len(tensors) == len(labels) == 160
+    assert set(labels) == {f"cluster {number}" for number in range(4)}
+    assert "projector/tensors.tsv" in (judged[0] / "projector_config.pbtxt").read_text()
+
+
+def test_embed_and_export_give_the_trained_encoder(toy: str, judged: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "rows.parquet"
+    assert run(["embed", str(judged[0]), "-o", str(out), "--device", "cpu"]) == 0
+    table, kept = pq.read_table(out), pq.read_table(judged[0] / "embeddings.parquet")
+    assert table.equals(kept)
+    assert table["row"].to_pylist() == list(range(160))
+    assert run(["export", str(judged[0]), "-o", str(tmp_path / "encoder")]) == 0
+    weights = load_file(tmp_path / "encoder" / "encoder.safetensors")
+    assert (tmp_path / "encoder" / "recipe.yaml").read_text() == (judged[0] / "recipe.yaml").read_text()
+    resolved, schema = recipe_of_run(judged[0], [])
+    composed = compose(resolved, schema, build_data(resolved, data_context(None, 0, False)), torch.device("cpu"))
+    encoder = composed.new_encoder()
+    encoder.load_state_dict(weights)
+    with torch.no_grad():
+        rows = torch.cat([encoder.eval()(view)["row"] for view in composed.data.rows()]).numpy()
+    columns = np.stack([table[f"e{number}"].to_numpy() for number in range(rows.shape[1])], axis=1)
+    np.testing.assert_array_equal(columns, rows)
+
+
+def test_evaluate_judges_anew_with_other_probes(toy: str, judged: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(judged[0], folder)
+    changes = ["evaluate.probes=[{name: knn}]", "evaluate.fractions=[1.0]", "evaluate.splits=1", "evaluate.finetune=null"]
+    assert run(["evaluate", str(folder), *[part for change in changes for part in ("--set", change)]]) == 0
+    found = [(row["probe"], row["features"]) for row in scores(folder) if row["metric"] == "accuracy"]
+    assert found == [("knn", "pretrained"), ("knn", "untrained"), *ROWS[2:5]]
+    assert {key: value for key, value in metrics(folder).items() if key not in ("scores", "evaluation_seconds")} == {
+        key: value for key, value in metrics(judged[0]).items() if key not in ("scores", "evaluation_seconds")
+    }
+    before = {
+        row["split"]: row["value"]
+        for row in scores(judged[0])
+        if (row["probe"], row["features"], row["metric"], row["fraction"]) == ("lightgbm", "raw", "accuracy", 1.0)
+    }
+    (again,) = [
+        row["value"]
+        for row in scores(folder)
+        if (row["probe"], row["features"], row["metric"]) == ("lightgbm", "raw", "accuracy")
+    ]
+    assert again == before[0], "a control does not depend on the probe"
+    assert "knn" in (folder / "recipe.yaml").read_text()
+
+
+def test_finetuning_starts_from_both_encoders(judged: tuple[Path, Path]) -> None:
+    tuned = [row for row in scores(judged[0]) if row["probe"] == "finetune" and row["metric"] == "macro_f1"]
+    values = {(row["split"], row["fraction"], row["features"]): row["value"] for row in tuned}
+    assert len(values) == 8
+    assert any(
+        values[split, share, "pretrained"] != values[split, share, "untrained"] for split in (0, 1) for share in (0.5, 1.0)
+    )
+
+
+def test_doctor_info_recipes_and_plugins_know_the_toy(
+    toy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSLPLUG_DATA", str(tmp_path / "none"))
+    said = {}
+    for words in (["doctor"], ["info", "toy"], ["recipes", "toy"], ["plugins"]):
+        assert run(words) == 0
+        said[words[0]] = capsys.readouterr().out
+    assert "plugin toy: ok; " + discovery.load("toy").summary in said["doctor"]
+    assert f"data root {tmp_path / 'none'} is not a folder" in said["doctor"]
+    assert "method joint  " in said["info"]
+    assert "finetune" in said["info"]
+    assert "* crops-infonce" in said["recipes"]
+    assert "sslplug-toy 1.0" in said["plugins"]
