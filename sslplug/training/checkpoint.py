@@ -96,7 +96,8 @@ def save(
     target = folder / f"step-{state['step']:06d}"
     hidden = folder / f".{target.name}-{os.getpid()}"
     try:
-        shutil.rmtree(hidden, ignore_errors=True)
+        for debris in folder.glob(".step-*"):  # of a process that was killed while it wrote
+            shutil.rmtree(debris, ignore_errors=True)
         hidden.mkdir(parents=True)
         # Copies: safetensors refuses tensors that share memory or are not contiguous.
         tensors = model_tensors(model) | {f"best/{name}": tensor for name, tensor in (best or {}).items()}
