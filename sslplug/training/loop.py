@@ -114,7 +114,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     cacheable = require_cacheable(method) if options.gradient_cache else None
     root = Rng.root(run.seed).fork("train")
     best = Best()
-    epoch, done, step, spent = 0, 0, 0, 0.0
+    epoch, done, step, spent, rows = 0, 0, 0, 0.0, 0
     diagnostics: dict[str, float] = {}
     collapsed: str | None = None
     if resume is not None:
@@ -123,7 +123,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
         checkpoint.load_optimizer(run.optimizer, resume.optim)
         state = resume.state
         epoch, done, step, spent = state["epoch"], state["done"], state["step"], float(state.get("seconds", 0.0))
-        diagnostics, collapsed = dict(state["diagnostics"]), state["collapsed"]
+        diagnostics, collapsed, rows = dict(state["diagnostics"]), state["collapsed"], int(state["rows"])
         if state["scaler"] is not None and scaler is not None:
             scaler.load_state_dict(state["scaler"])
         best = Best(float(state["best_loss"]), state["best_since"], state_best(resume))
@@ -140,14 +140,24 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     steps = options.epochs * per_epoch
     observe_every = options.observe_every or max(steps // 20, 1)
     began = saved_at = logged_at = time.perf_counter()
-    rows_step, last_saved, stopped = step, -1, False
+    logged_step, observed_step, last_saved, stopped = step, step, -1, False
+    look: tuple[Any, Rng] | None = None
+
+    def observe(batch: Any, rng: Rng) -> None:
+        nonlocal diagnostics, collapsed, rows, observed_step
+        seen = method.observe(batch, rng)  # type: ignore[operator]
+        diagnostics = run.health(seen)
+        collapsed = run.collapse(diagnostics, int(seen["view0"].shape[1]))
+        rows = len(seen["view0"]) * options.accumulate * distributed.world()
+        observed_step = step
+        run.reporter.scalars(step, diagnostics)
 
     def save(finished: bool = False) -> None:
         nonlocal last_saved, saved_at
         if last_saved != step and distributed.rank() == 0:
             state = {
                 "epoch": epoch, "done": done, "step": step, "diagnostics": diagnostics, "collapsed": collapsed,
-                "scaler": None if scaler is None else scaler.state_dict(), "epoch_loss": repr(epoch_loss),
+                "rows": rows, "scaler": None if scaler is None else scaler.state_dict(), "epoch_loss": repr(epoch_loss),
                 "best_loss": repr(best.loss), "best_since": best.epochs_since, "finished": finished,
                 "seconds": spent + time.perf_counter() - began,
             }  # fmt: skip
@@ -206,17 +216,15 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
             epoch_loss += value
             done, step = done + 1, step + 1
             method.after_step(Progress(epoch, options.epochs, step, steps))  # type: ignore[operator]
-            if step % observe_every == 0 or step == steps:
-                seen = method.observe(micro[0], rng)  # type: ignore[operator]
-                diagnostics = run.health(seen)
-                collapsed = run.collapse(diagnostics, int(seen["view0"].shape[1]))
-                run.reporter.scalars(step, diagnostics)
+            look = micro[0], rng
+            if step % observe_every == 0 or step == 1:
+                observe(*look)
             if step % options.log_every == 0 or step == steps:
                 now = time.perf_counter()
                 values = {"train/loss": value, **{f"train/loss/{name}": float(term) for name, term in terms.items()}}
                 values |= {"train/gradient_norm": norm, "train/lr": rate}
-                values["perf/steps_per_s"] = (step - rows_step) / max(now - logged_at, 1e-9)
-                rows_step, logged_at = step, now
+                values["perf/samples_per_s"] = rows * (step - logged_step) / max(now - logged_at, 1e-9)
+                logged_step, logged_at = step, now
                 run.reporter.scalars(step, values)
                 run.reporter.advance(step, values)
             stopped = distributed.any_rank(run.stop())
@@ -232,6 +240,8 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
                 save()  # the last state is saved below, once
     if options.patience and best.tensors is not None and not stopped:
         checkpoint.load_model(method, best.tensors, run.checkpoints)
+    if look is not None and observed_step != step and not stopped:
+        observe(*look)
     save(finished=not stopped)
     method.eval()
     return Outcome(step, stopped, spent + time.perf_counter() - began, diagnostics, collapsed)
