@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -120,8 +121,9 @@ def train(
         evaluate=evaluate,
         download=download,
     )
-    for folder in folders:
-        click.echo(str(folder))
+    if os.environ.get("RANK", "0") == "0":
+        for folder in folders:
+            click.echo(str(folder))
 
 
 @cli.command()
@@ -179,7 +181,7 @@ def export(run: Path, out: Path) -> None:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--logdir", type=click.Path(path_type=Path), help="Also write a TensorBoard folder of these runs.")
 def compare(runs: tuple[Path, ...], logdir: Path | None) -> None:
-    """Compare RUNS: one table, with paired tests."""
+    """Compare RUNS (or folders of runs): one table a recipe, seeds joined, each number beside its controls with paired tests."""
     from sslplug import stages
 
     stages.compare(runs, logdir)

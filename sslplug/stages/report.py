@@ -28,8 +28,6 @@ def show(folders: Sequence[Path]) -> None:
     title = ", ".join(sorted({f"{r.recipe['plugin']}/{r.recipe['name']}" for r in records}))
     seeds = sorted({int(record.recipe["seed"]) for record in records})
     show_table(rows, f"{title}, seeds {seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else f"{title}, seed {seeds[0]}")
-    for folder in folders:
-        print(f"run folder: {folder}")
 
 
 def table_rows(records: Sequence[RunRecord]) -> list[TableRow]:
