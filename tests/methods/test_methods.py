@@ -212,7 +212,9 @@ def test_momentum_schedules() -> None:
 
 @pytest.mark.parametrize("reinitialise", [False, True])
 def test_the_teacher_starts_as_asked(reinitialise: bool) -> None:
-    composed = made({**METHODS["bootstrap"], "method": {"name": "bootstrap", "projector": HEAD, "reinitialise": reinitialise}})
+    composed = made(
+        {**METHODS["bootstrap"], "method": {"name": "bootstrap", "projector": HEAD, "reinitialise": reinitialise}}
+    )
     method = composed.method
     student = nn.ModuleList([method.encoder, method.projector])
     same = [torch.equal(a, b) for a, b in zip(student.parameters(), method.teacher.parameters(), strict=True)]
