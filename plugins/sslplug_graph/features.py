@@ -174,12 +174,11 @@ class Features:
     def dense(self) -> Tensor:
         """(n, F) float32, a new tensor."""
         if isinstance(self.matrix, CsrMatrix):
-            full = self.matrix.value.new_zeros(self.matrix.shape)
-            full.index_put_((self.matrix.row, self.matrix.col), self.matrix.value, accumulate=True)
+            stored = self.matrix if self.row_map is None else self.matrix.rows(self.row_map)
+            full = stored.value.new_zeros(stored.shape)
+            full.index_put_((stored.row, stored.col), stored.value, accumulate=True)
         else:
-            full = self.matrix.clone()
-        if self.row_map is not None:
-            full = full[self.row_map]
+            full = self.matrix.clone() if self.row_map is None else self.matrix[self.row_map]
         if self.columns is not None:
             full = full * self.columns
         return full if self.row_scale is None else full * self.row_scale[:, None]

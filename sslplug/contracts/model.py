@@ -60,10 +60,12 @@ class Encoder(Protocol):
 
 
 class Decoder(Protocol):
-    """An ``nn.Module``: ``decoder(view, embedding) -> {target name: (n, k)}`` predictions for every row of the target's level.
+    """An ``nn.Module``: ``decoder(view, embedding) -> {target name: (m, k)}`` predictions, one for each value of the target.
 
-    Gets the view for its structure (a graph decoder needs the edges), its mask and its targets' rows (GraphMAE hides the
-    code of the rows to predict a second time), never for the targets' values.
+    They are those of the rows ``view.targets[name].rows``, in that order, or of every row of the level where that is None: a
+    wide output need not be computed for rows that nobody asks for. Gets the view for its structure (a graph decoder needs the
+    edges), its mask and its targets' rows (GraphMAE hides the code of the rows to predict a second time), never for the
+    targets' values.
     """
 
     def __call__(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]:

@@ -81,7 +81,7 @@ class PredictTargets(nn.Module):
 
 
 class DecoderPredictor(nn.Module):
-    """Predictions of a domain's decoder, at the target's rows."""
+    """Predictions of a domain's decoder, which decodes the target's rows alone."""
 
     def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
@@ -89,7 +89,8 @@ class DecoderPredictor(nn.Module):
 
     def forward(self, view: View, embedding: Embedding, name: str, target: Target) -> Tensor:
         """(m, k) predictions of ``target``."""
-        return take(self.decoder(view, embedding)[name], target.rows)
+        prediction: Tensor = self.decoder(view, embedding)[name]
+        return prediction
 
 
 class HeadPredictor(nn.Module):

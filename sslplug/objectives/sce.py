@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -28,7 +28,9 @@ class SceOptions(Options):
 
 def scaled_cosine_error(prediction: Tensor, target: Tensor, alpha: float, eps: float) -> Tensor:
     """(n,) errors (1 - cos)^alpha of (n, d) rows. Rounding may put a cosine above 1; the base is kept at 0 or more."""
-    cosines = (F.normalize(prediction, dim=1, eps=eps) * F.normalize(target, dim=1, eps=eps)).sum(1)
+    # Norms divide the rows' products, not the rows: two passes over wide rows less, and four less backward.
+    norms = [torch.linalg.vector_norm(rows, dim=1).clamp(min=eps) for rows in (prediction, target)]
+    cosines: Tensor = torch.linalg.vecdot(prediction, target) / norms[0] / norms[1]
     return (1 - cosines).clamp(min=0).pow(alpha)
 
 

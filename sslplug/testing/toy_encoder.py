@@ -74,7 +74,7 @@ class CellDecoderOptions(Options):
 
 
 class CellDecoder(nn.Module):
-    """Predicts every cell's numbers from its embedding, each position with its own output map: {target: (n*t, f)}."""
+    """Predicts cells' numbers from their embeddings, each position with its own output map: {target: (m, f)}."""
 
     def __init__(self, options: CellDecoderOptions, spec: ToySpec, dims: Mapping[str, int]) -> None:
         super().__init__()
@@ -86,10 +86,12 @@ class CellDecoder(nn.Module):
         self.weight = nn.Parameter(torch.randn(spec.cells, options.hidden, spec.width) / options.hidden**0.5)
 
     def forward(self, view: View, embedding: Embedding) -> dict[str, Tensor]:
-        """Predictions for all cells; the method picks the rows that count."""
+        """Predictions for the target's rows."""
         inner = torch.relu(self.inner(embedding["cell"]))
         inner = inner.view(-1, self.spec.cells, inner.shape[-1])
-        return {self.target: torch.einsum("nth,thf->ntf", inner, self.weight).flatten(0, 1)}
+        every = torch.einsum("nth,thf->ntf", inner, self.weight).flatten(0, 1)
+        rows = view.targets[self.target].rows
+        return {self.target: every if rows is None else every[rows]}
 
 
 def build_cells(options: CellsOptions, spec: ToySpec) -> nn.Module:

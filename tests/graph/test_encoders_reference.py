@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sslplug.contracts import View
+from sslplug.contracts import Embedding, View
 from sslplug.randomness import Rng
 from sslplug_graph.batch import CsrMatrix, Features, GraphBatch
 from sslplug_graph.encoders import DECODERS, ENCODERS
@@ -160,6 +160,22 @@ def test_input_dropout_keeps_the_mean(stored_sparse: bool) -> None:
     assert not torch.equal(encoder.train()(View(given))["node"], clean)
 
 
+@pytest.mark.parametrize("remask", [False, True])
+def test_attention_decoder_is_torch_geometrics(remask: bool) -> None:
+    view = VIEWS["mask"].build(VIEWS["mask"].options(), SPEC)(batch(), Rng.root(0))[0]
+    component = DECODERS["gnn"]
+    decoder = component.build(component.options(remask=remask), SPEC, {"node": 8}).double()
+    decoder.bias.data += torch.randn(WIDTH)
+    code, rows = torch.randn(NODES, 8, dtype=torch.float64), view.targets["features"].rows
+    theirs = GATConv(8, WIDTH).double()
+    theirs.lin.weight.data, theirs.bias.data = decoder.weight.data.T, decoder.bias.data
+    theirs.att_src.data, theirs.att_dst.data = decoder.attention.source.data[None], decoder.attention.target.data[None]
+    given = decoder.code(code)
+    expected = theirs(given.index_fill(0, rows, 0.0) if remask else given, view.data.edge_index)[rows]
+    out = decoder(view, Embedding({"node": code}))["features"]
+    torch.testing.assert_close(out, expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("layer", ["gat", "gin", "gcn"])
 def test_decoder_hides_the_code_of_what_it_predicts(layer: str) -> None:
     encoder = made("gat", widths=[8, 8], heads=2)
@@ -168,10 +184,14 @@ def test_decoder_hides_the_code_of_what_it_predicts(layer: str) -> None:
     embedding = encoder(view)
     code = embedding["node"].detach().requires_grad_()
     out = decoder(view, replace(embedding, levels={"node": code}))["features"]
-    assert out.shape == (NODES, WIDTH)
+    assert out.shape == view.targets["features"].values.shape
     (out * torch.randn(out.shape)).sum().backward()
     masked = torch.zeros(NODES, dtype=torch.bool)
     masked[view.targets["features"].rows] = True
     assert not code.grad[masked].any()
-    assert bool(code.grad[~masked].any(1).all())
-    assert not [key for key, p in decoder.named_parameters() if p.grad is None or not p.grad.any()]
+    source, target = view.data.edge_index
+    read = torch.zeros(NODES, dtype=torch.bool).index_fill(0, source[masked[target]], True)
+    assert torch.equal(code.grad.any(1), read & ~masked)
+    still = [key for key, p in decoder.named_parameters() if p.grad is None or not p.grad.any()]
+    # The score of an edge's target is 0 where the target's code is hidden, and only such targets are predicted.
+    assert still == (["attention.target"] if layer == "gat" else [])

@@ -26,7 +26,11 @@ class GnnDecoderOptions(Options):
 
 
 class GnnDecoder(nn.Module):
-    """Z = layer(R), R = H W without bias, rows of the target "features" zeroed. Predicts for every node."""
+    """Z = layer(R), R = H W without bias, rows of the target "features" zeroed. Predicts those rows.
+
+    A layer propagates before its widening map, which costs width, not num_features, and is the same (A(RW) = (AR)W); and only
+    the rows to predict are widened.
+    """
 
     def __init__(self, options: GnnDecoderOptions, num_features: int, width: int) -> None:
         super().__init__()
@@ -41,27 +45,29 @@ class GnnDecoder(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_features))
 
     def forward(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]:
-        """{"features": (n, F)}."""
+        """{"features": (m, F)} for the m rows of the target."""
         batch: GraphBatch = view.data
-        code = self.code(embedding["node"])
-        if self.remask:
-            rows = view.targets["features"].rows
-            kept = torch.ones(len(code), 1, dtype=code.dtype, device=code.device)
-            code = code * (kept if rows is None else kept.index_fill(0, rows, 0.0))
-        code = self.dropout(code)
+        code = embedding["node"]
         asked = len(code)
+        rows = view.targets["features"].rows
+        rows = torch.arange(asked, device=code.device) if rows is None else rows
+        if self.remask:
+            kept = torch.ones(asked, dtype=torch.bool, device=code.device).index_fill(0, rows, False).nonzero()[:, 0]
+            seen = self.code(code[kept])
+            code = seen.new_zeros(asked, seen.shape[1]).index_copy(0, kept, seen)
+        else:
+            code = self.code(code)
+        code = self.dropout(code)
         if asked < batch.num_nodes:  # a sampled batch: only seeds have a code
             code = torch.cat([code, code.new_zeros(batch.num_nodes - asked, code.shape[1])])
-        return {"features": self._decode(code, batch)[:asked]}
+        wide = torch.addmm(self.bias, self._propagated(code, batch)[rows], self.weight)
+        return {"features": wide if self.second is None else self.second(wide.relu())}
 
-    def _decode(self, code: Tensor, batch: GraphBatch) -> Tensor:
-        # Propagation comes before the widening map: it costs width, not num_features, and is the same (A(RW) = (AR)W).
+    def _propagated(self, code: Tensor, batch: GraphBatch) -> Tensor:
         if self.attention is not None:
-            return self.attention(code, batch, self.weight) + self.bias  # type: ignore[no-any-return]
-        if self.second is None:
-            return symmetric(batch)(code) @ self.weight + self.bias
-        out: Tensor = self.second((total(batch, own=1.0)(code) @ self.weight + self.bias).relu())
-        return out
+            out: Tensor = self.attention(code, batch, self.weight)
+            return out
+        return symmetric(batch)(code) if self.second is None else total(batch, own=1.0)(code)
 
 
 class MlpDecoderOptions(Options):
@@ -78,8 +84,9 @@ class MlpDecoder(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, options.hidden), nn.PReLU(), nn.Linear(options.hidden, num_features))
 
     def forward(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]:
-        """{"features": (n, F)}."""
-        return {"features": self.layers(embedding["node"])}
+        """{"features": (m, F)} for the m rows of the target."""
+        rows, code = view.targets["features"].rows, embedding["node"]
+        return {"features": self.layers(code if rows is None else code[rows])}
 
 
 def build_gnn(options: GnnDecoderOptions, spec: GraphSpec, dims: Mapping[str, int]) -> GnnDecoder:

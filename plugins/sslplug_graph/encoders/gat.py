@@ -43,7 +43,10 @@ def attention(batch: GraphBatch, source: Tensor, target: Tensor) -> tuple[Tensor
 
 
 class GatLayer(nn.Module):
-    """(N, h c) of the transformed rows X W, or of narrower X propagated before W. Scores are a . (X W) per head."""
+    """(N, h c) of the transformed rows X W, or one head's A X of narrower X, for the caller to multiply by W: A (X W) = (A X) W.
+
+    Scores are a . (X W) per head.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
         super().__init__()
@@ -55,7 +58,7 @@ class GatLayer(nn.Module):
         self.heads = heads
 
     def forward(self, rows: Tensor, batch: GraphBatch, weight: Tensor | None = None) -> Tensor:
-        """Attend over ``rows`` = X W; with ``weight``, rows are X itself and one head's W is applied last."""
+        """Attend over ``rows`` = X W; with ``weight`` = W, over ``rows`` = X itself, without bias."""
         if weight is None:
             split = rows.view(len(rows), self.heads, -1)
             source, target = (split * self.source).sum(-1), (split * self.target).sum(-1)
@@ -69,8 +72,7 @@ class GatLayer(nn.Module):
             for head in range(self.heads)
         ]
         out = mixed[0] if self.heads == 1 else torch.cat(mixed, 1)
-        out = out if weight is None else out @ weight
-        return out if self.bias is None else out + self.bias
+        return out if self.bias is None or weight is not None else out + self.bias
 
 
 class GatOptions(Options):
