@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from sslplug import __version__
-from sslplug.errors import SslplugError, UsageError
+from sslplug.errors import RunFolderError, SslplugError, UsageError
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 _SET = click.option(
@@ -158,10 +158,10 @@ def evaluate(run: Path, overrides: tuple[str, ...], device: str, data_root: Path
 @_DEVICE
 @_ROOT
 def embed(run: Path, data: str | None, out: Path, overrides: tuple[str, ...], device: str, data_root: Path | None) -> None:
-    """Embed data with the trained encoder of RUN."""
+    """Embed data with the trained encoder of RUN; --data of the same kind keeps the run's data options."""
     from sslplug import stages
 
-    changes = [*(_data_overrides(_plugin_of(run), data) if data else ()), *overrides]
+    changes = [*(_other_data(run, data) if data else ()), *overrides]
     stages.embed(run, data=None, overrides=changes, out=out, device=device, data_root=data_root)
     click.echo(str(out))
 
@@ -233,11 +233,17 @@ def _data_overrides(plugin: str, data: str | None) -> list[str]:
     )
 
 
-def _plugin_of(run: Path) -> str:
-    """The plugin that a run folder's recipe names."""
+def _other_data(run: Path, data: str) -> list[str]:
+    """``--data`` beside a run: data of the run's own kind is read with the run's options (columns, scaling)."""
     from sslplug.recipe_yaml import read_recipe
 
-    return str(read_recipe(run / "recipe.yaml").get("plugin"))
+    file = run / "recipe.yaml"
+    if not file.is_file():
+        raise RunFolderError(f"{run}: no recipe.yaml there; expected a run folder as `sslplug train` makes it.")
+    recipe = read_recipe(file)
+    changes, trained_on = _data_overrides(str(recipe.get("plugin")), data), recipe.get("data")
+    own = trained_on.get("name") if isinstance(trained_on, dict) else trained_on
+    return [change for change in changes if change not in (f"data.name={own}", f"data={json.dumps(own)}")]
 
 
 def run(arguments: Sequence[str]) -> int:

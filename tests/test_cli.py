@@ -154,6 +154,18 @@ def test_embed_reads_the_plugin_from_the_run(calls: Calls, tmp_path: Path) -> No
     assert calls == [("embed", (tmp_path,), named)]
 
 
+def test_embed_reads_other_data_with_the_run_s_options(
+    calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.yaml").write_text("plugin: toy\ndata: {name: files, columns: {id: key}, path: /old}\n")
+    assert run(["embed", str(tmp_path), "--data", str(tmp_path), "-o", "x.parquet"]) == 0
+    (tmp_path / "recipe.yaml").write_text("plugin: toy\ndata: {name: blobs, rows: 7}\n")
+    assert run(["embed", str(tmp_path), "--data", "blobs", "-o", "x.parquet"]) == 0
+    assert [call[2]["overrides"] for call in calls] == [[f'data.path="{tmp_path}"'], []]
+    assert run(["embed", str(tmp_path / "none"), "--data", "blobs", "-o", "x.parquet"]) == 1
+    assert "none: no recipe.yaml there; expected a run folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [

@@ -87,7 +87,7 @@ def verdict(row: TableRow) -> str:
             groups["cannot be told from"].append(f"{control.name} ({size}, p {_p(control.p_holm)})")
     parts = [f"{word} {' and '.join(names)}" for word, names in groups.items() if names]
     said = "; ".join(parts) if parts else "stands without a control"
-    collapsed = f" The run COLLAPSED: {row.collapsed}." if row.collapsed else ""
+    collapsed = f" The run COLLAPSED: {row.collapsed.removeprefix('Collapsed: ').rstrip('.')}." if row.collapsed else ""
     where = f"{row.task} ({row.protocol}, {row.fraction:.0%} of labels)"
     return f"{where}: {row.name}, {row.metric} {row.mean:.4f}, {said}.{collapsed}"
 

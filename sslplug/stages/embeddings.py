@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,7 @@ def embed(run: Path, *, data: str | None, overrides: Sequence[str], out: Path, d
     found, _ = checkpoint.newest(run / "checkpoints")
     encoder = session.composed.method.encoder
     assert isinstance(encoder, torch.nn.Module)  # the Method contract
-    _load_encoder(encoder, found)
+    _load_encoder(encoder, found, session.composed.data.description)
     levels = embed_rows(encoder, session.composed.data.rows(), session.device)
     write_embeddings(out, levels[session.composed.data.level])
 
@@ -69,11 +70,18 @@ def export(run: Path, out: Path) -> None:
         ) from error
 
 
-def _load_encoder(encoder: torch.nn.Module, found: checkpoint.Checkpoint) -> None:
+def _load_encoder(encoder: torch.nn.Module, found: checkpoint.Checkpoint, data: Mapping[str, Any]) -> None:
+    """Put a checkpoint's encoder to use on ``data``, which its description names. UsageError where they do not fit."""
     weights = {n.removeprefix("encoder."): t for n, t in found.model.items() if n.startswith("encoder.")}
     try:
         checkpoint.load_model(encoder, weights, found.folder)
     except RunFolderError as error:
+        own = checkpoint.model_tensors(encoder)
+        apart = [name for name in sorted(own.keys() & weights.keys()) if own[name].shape != weights[name].shape]
+        shapes = [
+            f"{name} would be {tuple(own[name].shape)} and was trained as {tuple(weights[name].shape)}" for name in apart
+        ]
         raise UsageError(
-            f"{error} When other data is embedded, it must have the columns the encoder was trained on."
+            f"Data {data.get('name', 'unnamed')!r} does not fit the encoder of {found.folder.parent.parent}: "
+            f"{f'{shapes[0]}.' if shapes else error} Give data with the columns that the encoder was trained on."
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from sslplug.contracts import Plugin
 from sslplug.errors import RecipeError, UsageError
 from sslplug.recipe import Resolved, Schema, apply_overrides, read_recipe, resolve
 
+_PUBLISHED_FOR = ("data", "views", "encoder", "method", "objective")
+
 
 def schema(plugin: str) -> Schema:
     """What recipes of ``plugin`` may say."""
@@ -22,6 +25,7 @@ def schema(plugin: str) -> Schema:
 def chosen(plugin: Plugin, recipe: str | None, overrides: Sequence[str], schema: Schema) -> Resolved:
     """The recipe called ``recipe`` (a file's path, or the name of one that ships; None: the default), with overrides.
 
+    Published figures belong to the recipe's own data and method: overrides of these leave them out.
     Raises UsageError for a name that does not exist, RecipeError for a recipe that cannot be used.
     """
     name = recipe or plugin.default_recipe
@@ -41,6 +45,10 @@ def chosen(plugin: Plugin, recipe: str | None, overrides: Sequence[str], schema:
         with importlib.resources.as_file(shipped[name]) as file:
             raw = read_recipe(file)
         source = f"{name}.yaml"
+    if any(re.split(r"[.=]", override)[0].strip() in _PUBLISHED_FOR for override in overrides):
+        evaluate = raw.get("evaluate")
+        if isinstance(evaluate, dict):
+            evaluate.pop("published", None)
     return checked(raw, overrides, schema, source)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,13 +24,19 @@ from sslplug.reporting.runfolder import RunRecord, read_run
 from sslplug.reporting.table import ControlRow, TableRow, show_table
 
 
-def show(folders: Sequence[Path]) -> None:
-    """Print the result table of runs of one recipe, seeds joined, controls beside them."""
+def show(folders: Sequence[Path], name: str = "") -> None:
+    """Print the result table of runs of one recipe, seeds joined, controls beside them; ``name`` is the recipe's by default."""
     records = [read_run(folder) for folder in folders]
     rows = table_rows(records)
-    title = ", ".join(sorted({f"{r.recipe['plugin']}/{r.recipe['name']}" for r in records}))
+    if not rows:
+        kept = ", ".join(str(folder / "embeddings.parquet") for folder in folders)
+        say(f"The data has no labelled task, so there is nothing to judge. The embeddings: {kept}")
+        return
+    name = name or f"{records[0].recipe['plugin']}/{records[0].recipe['name']}"
     seeds = sorted({int(record.recipe["seed"]) for record in records})
-    show_table(rows, f"{title}, seeds {seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else f"{title}, seed {seeds[0]}")
+    data = ", ".join(sorted({str(record.metrics.get("data", {}).get("name", "unnamed")) for record in records}))
+    which = f"seeds {seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    show_table(rows, f"{name}, {which}, data {data}")
 
 
 def table_rows(records: Sequence[RunRecord]) -> list[TableRow]:
@@ -47,24 +56,75 @@ def table_rows(records: Sequence[RunRecord]) -> list[TableRow]:
 def compare(runs: Sequence[Path], logdir: Path | None) -> None:
     """Print one table a recipe for all runs below the given folders; with ``logdir``, TensorBoard gets the same numbers.
 
-    Raises RunFolderError when there is no finished run.
+    Runs are seeds of one recipe where nothing but the seed differs; of two runs with one seed the newer counts.
+    Raises RunFolderError when there is no judged run.
     """
-    folders = sorted({found for run in runs for found in _runs_below(run)})
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for folder in folders:
+    records: list[RunRecord] = []
+    for folder in sorted({found for run in runs for found in _runs_below(run)}):
         record = read_run(folder)
-        if not _scores(record):
+        if _scores(record):
+            records.append(record)
+        elif "scores" in record.metrics:
+            say(f"{folder}: left out, its data has no labelled task to judge.")
+        else:
             say(f"{folder}: left out, it was not judged; `sslplug resume {folder}` goes on with it.")
-            continue
-        groups[f"{record.recipe['plugin']}/{record.recipe['name']}"].append(folder)
-    if not groups:
+    if not records:
         raise RunFolderError(
             f"No judged run below {', '.join(map(str, runs))}; expected folders with scores in metrics.json."
         )
-    for name, members in groups.items():
-        show(members)
+    for name, members in _groups(records).items():
+        show([record.path for record in members], name)
         if logdir is not None:
-            write_comparison(logdir, name, table_rows([read_run(folder) for folder in members]))
+            recipe, _, apart = name.removesuffix(")").partition(" (")
+            folder = re.sub(r"[^\w.=,+-]+", "_", apart)
+            write_comparison(logdir, f"{recipe},{folder}" if folder else recipe, table_rows(members))
+
+
+def _groups(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Runs by recipe, one a seed. Recipes that share a name are told apart by what differs between them."""
+    recipes: dict[str, dict[str, dict[int, RunRecord]]] = defaultdict(lambda: defaultdict(dict))
+    for record in records:
+        seeds = recipes[f"{record.recipe['plugin']}/{record.recipe['name']}"][json.dumps(_content(record), sort_keys=True)]
+        older = seeds.get(int(record.recipe["seed"]))
+        if older is not None:
+            say(f"{older.path}: left out, {record.path} is a newer run of the same recipe and seed.")
+        seeds[int(record.recipe["seed"])] = record
+    groups: dict[str, list[RunRecord]] = {}
+    for name, variants in recipes.items():
+        labels = _differences([json.loads(content) for content in variants])
+        for label, seeds in zip(labels, variants.values(), strict=True):
+            groups[f"{name} ({label})" if label else name] = list(seeds.values())
+    return groups
+
+
+def _content(record: RunRecord) -> dict[str, Any]:
+    """{dotted path: value} of a recipe, but its seed, its line of meaning, and what others published."""
+    return {
+        path: value
+        for path, value in _flat(record.recipe, "").items()
+        if path not in ("seed", "about") and not path.startswith("evaluate.published")
+    }
+
+
+def _flat(value: object, path: str) -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        return {k: v for key, item in value.items() for k, v in _flat(item, f"{path}.{key}" if path else str(key)).items()}
+    return {path: value}
+
+
+def _differences(contents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is special about each of several recipes: its values of the options in which they differ; "" for one alone.
+
+    Where another component was chosen, its name stands for all of its options.
+    """
+    paths = dict.fromkeys(path for content in contents for path in content)
+    differing = [path for path in paths if len({json.dumps(content.get(path)) for content in contents}) > 1]
+    chosen = {path.removesuffix(".name") for path in differing if path.endswith(".name")}
+    shown = [p for p in differing if p.endswith(".name") or not any(p.startswith(f"{part}.") for part in chosen)]
+    return [
+        ", ".join(f"{path.removesuffix('.name')}={content[path]}" for path in shown if path in content)
+        for content in contents
+    ]
 
 
 def doctor() -> list[str]:

@@ -64,7 +64,12 @@ def test_an_empty_label_cell_of_a_csv_is_no_label(tmp_path: Path) -> None:
         ({"nodes": NODES | {"f": [1.0, 2.0, float("inf"), 4.0]}}, r"nodes\.csv, row 3, column 'f'.*finite"),
         ({"nodes": NODES | {"f": ["p", "q", "r", "s"]}}, r"column 'f': string; expected numbers"),
         ({"nodes": {"id": ["a", "b", "c"], "label": [0, 1, 0]}}, "no feature"),
-        ({"nodes": {"name": ["a"], "f": [1]}}, "no column 'id'"),
+        ({"nodes": {"name": ["a"], "f": [1]}}, r"no column 'id'.*--set data\.columns\.id=name"),
+        ({"nodes": NODES | {"f": [1.0, None, 3.0, 4.0]}}, r"nodes\.csv, row 2, column 'f': empty; expected a finite number"),
+        ({"nodes": NODES | {"label": ["x", None, "x", "x"]}}, r"nodes\.csv, column 'label': only the class x; expected two"),
+        ({"nodes": NODES | {"label": ["w", "x", "y", "z"]}}, "column 'label': 4 classes of one row each"),
+        ({"nodes": NODES | {"label": [0.5, 1.5, 0.5, 1.5]}}, r"column 'label': numbers with fractions; expected classes"),
+        ({"nodes": {"id": [0, 0], "f": [1, 2]}}, r"appears again.*Name data\.columns\.graph"),
     ],
 )
 def test_malformed_tables_name_file_row_and_column(
@@ -87,6 +92,31 @@ def test_empty_corrupt_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no")
     with pytest.raises(DataError, match=r"bad\.npz"):
         read_files(tmp_path / "bad.npz", COLUMNS, undirected=True)
+
+
+def test_whole_numbers_beside_empty_cells_are_classes(tmp_path: Path) -> None:
+    read = read_files(
+        write(tmp_path, ".parquet", nodes=NODES | {"label": [10.0, None, 9.0, 10.0]}), COLUMNS, undirected=True
+    )
+    assert read.classes == ("9", "10")
+    assert read.labels.tolist() == [1, -1, 0, 1]
+
+
+def test_tables_that_are_none(tmp_path: Path) -> None:
+    write(tmp_path)
+    for content, words in (
+        (b"id,f,f\na,1,2\n", "two columns are named 'f'"),
+        (b"id,f\na,1\nb\n", r"Expected 2 columns, got 1.*expected commas between cells"),
+        (b"id\na\x1b[2J,\x07\n", r"not a readable csv table \([^\x1b\x07]*\)"),
+    ):
+        (tmp_path / "nodes.csv").write_bytes(content)
+        with pytest.raises(DataError, match=words):
+            read_files(tmp_path, COLUMNS, undirected=True)
+    (tmp_path / "junk.npz").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"junk\.npz: no \.npz archive; expected what numpy\.savez writes"):
+        read_files(tmp_path / "junk.npz", COLUMNS, undirected=True)
+    with pytest.raises(DataError, match=r"edges\.csv: a single file; expected a folder"):
+        read_files(tmp_path / "edges.csv", COLUMNS, undirected=True)
 
 
 def test_a_graph_without_edges_is_handled_and_noted(tmp_path: Path) -> None:

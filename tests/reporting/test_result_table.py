@@ -55,6 +55,8 @@ def test_exactly_alpha_and_equal_means_are_no_wins() -> None:
 def test_collapse_and_no_controls() -> None:
     said = verdict(replace(ROW, controls=(), collapsed="rankme 1.2 of 64"))
     assert said.endswith("stands without a control. The run COLLAPSED: rankme 1.2 of 64.")
+    said = verdict(replace(ROW, collapsed="Collapsed: embeddings are NaN or infinite."))
+    assert said.endswith(". The run COLLAPSED: embeddings are NaN or infinite.")
 
 
 def test_a_narrow_terminal_folds_and_cuts_no_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,12 @@ def test_trains_judges_and_embeds(tmp_path: Path, capsys: pytest.CaptureFixture[
     other = tables(tmp_path / "others")
     assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "o.parquet"), "--device", "cpu"]) == 0
     assert pq.read_table(tmp_path / "o.parquet").equals(pq.read_table(tmp_path / "people.parquet"))
+    (other / "nodes.csv").write_text("id,age\n" + "".join(f"n{i},{i}\n" for i in range(NODES)))
+    capsys.readouterr()
+    assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "p.parquet"), "--device", "cpu"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Data 'others' does not fit the encoder of" in said
+    assert "would be (1,) and was trained as (2,). Give data with the columns" in said
 
 
 @pytest.mark.parametrize(

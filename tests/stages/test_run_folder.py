@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import shutil
 from pathlib import Path
@@ -14,9 +15,11 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sslplug import discovery
-from sslplug.build import build_data, compose
+from sslplug.build import build_data, compose, schema_of
 from sslplug.cli import run
 from sslplug.evaluation.statistics import interval
+from sslplug.stages.recipes import chosen
+from sslplug.stages.report import show
 from sslplug.stages.session import data_context, recipe_of_run
 
 METRICS = {
@@ -110,6 +113,51 @@ def test_compare_of_two_recipes_prints_a_table_each(
     assert "toy/second, seed 1" in shown
     for name in ("crops-infonce", "second"):
         assert len(list((tmp_path / "log" / "toy" / name).glob("events.out.tfevents.*"))) == 1
+
+
+def test_compare_joins_nothing_but_seeds_and_keeps_the_newer_of_one_seed(
+    toy: str, judged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, again = tmp_path / "runs" / "other", tmp_path / "runs" / "zz-again"
+    shutil.copytree(judged[1], other)
+    shutil.copytree(judged[0], tmp_path / "runs" / "first")
+    shutil.copytree(judged[0], again)
+    recipe = (other / "recipe.yaml").read_text()
+    assert "rows: 160" in recipe
+    (other / "recipe.yaml").write_text(recipe.replace("rows: 160", "rows: 161"))
+    assert run(["compare", str(tmp_path / "runs"), "--logdir", str(tmp_path / "log")]) == 0
+    shown, said = capsys.readouterr()
+    assert "toy/crops-infonce (data.rows=160), seed 0, data clusters" in shown
+    assert "toy/crops-infonce (data.rows=161), seed 1, data clusters" in shown
+    assert f"first: left out, {again} is a newer run of the same recipe and seed" in said
+    assert {p.name for p in (tmp_path / "log" / "toy").iterdir()} == {f"crops-infonce,data.rows={n}" for n in (160, 161)}
+
+
+def test_runs_without_a_labelled_task_are_called_so(
+    toy: str, judged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(judged[0], folder)
+    (folder / "metrics.json").write_text(json.dumps(metrics(folder) | {"scores": []}))
+    show([folder])
+    assert f"nothing to judge. The embeddings: {folder / 'embeddings.parquet'}" in capsys.readouterr().err
+    assert run(["compare", str(folder)]) == 1
+    assert "left out, its data has no labelled task" in capsys.readouterr().err
+
+
+def test_published_figures_leave_with_the_data_and_method_they_are_for(toy: str, tmp_path: Path) -> None:
+    plugin = discovery.load("toy")
+    with importlib.resources.as_file(discovery.recipes_of(plugin)[plugin.default_recipe]) as file:
+        text = file.read_text()
+    (tmp_path / "mine.yaml").write_text(text + "\nevaluate: {published: {cluster: 0.9}}\n")
+
+    def published(*overrides: str) -> object:
+        found = chosen(plugin, str(tmp_path / "mine.yaml"), overrides, schema_of(plugin)).sections["evaluate"]
+        return found.model_dump()["published"]
+
+    assert published("seed=3", "train.epochs=2") == {"cluster": 0.9}
+    assert published("data.rows=96") == published("objective=vicreg") == {}
+    assert published("data.rows=96", "evaluate.published={cluster: 0.5}") == {"cluster": 0.5}
 
 
 def test_tensorboard_holds_training_diagnostics_scores_hparams_and_projector(judged: tuple[Path, Path]) -> None:

@@ -21,10 +21,10 @@ def locate(source: Source, context: DataContext) -> Path:
         if all((folder / file).is_file() for file in source.files):
             return folder
     if not context.download:
-        looked = " nor ".join(str(folder) for folder in places)
+        looked = " or ".join(str(folder) for folder in places)
         root = "the data root (--data-root or SSLPLUG_DATA)" if context.root is None else str(context.root)
         raise DataError(
-            f"{source.title}: found neither in {looked}; expected the files {', '.join(source.files)}. Allow the download "
+            f"{source.title}: not found in {looked}; expected the files {', '.join(source.files)}. Allow the download "
             f"(--download), or get them from {source.url.format(file='<file>')} and put them into {source.folder} below "
             f"{root}."
         )

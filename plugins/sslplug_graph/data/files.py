@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv, parquet
 
 from sslplug.errors import DataError
 from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
+from sslplug_graph.data.tables import read_table, require, table_path
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,17 @@ def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
     if path.suffix == ".npz":
         return _read_npz(path, undirected)
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder; expected edges.* and nodes.* (.parquet or .csv) in it, or a .npz file.")
-    edge_path, node_path = _table_path(path, "edges"), _table_path(path, "nodes")
-    edges, nodes = _read_table(edge_path), _read_table(node_path)
-    _require(edge_path, edges, columns.source, columns.target)
-    _require(node_path, nodes, columns.id, *([columns.graph] if columns.graph else []), *columns.features)
+        what = "a single file" if path.exists() else "not there"
+        raise DataError(f"{path}: {what}; expected a folder with edges.* and nodes.* (.parquet or .csv), or a .npz file.")
+    edge_path, node_path = table_path(path, "edges"), table_path(path, "nodes")
+    edges, nodes = read_table(edge_path), read_table(node_path)
+    require(edge_path, edges, columns.source, columns.target)
+    require(node_path, nodes, columns.id, *([columns.graph] if columns.graph else []), *columns.features)
     local = columns.graph is not None and columns.graph in edges.column_names
     ids = _keys(node_path, nodes, columns.id, columns.graph if local else None)
     if not len(ids):
         raise DataError(f"{node_path}: no rows; expected one a node.")
-    _no_repeats(node_path, columns.id, ids)
+    _no_repeats(node_path, columns.id, ids, "" if local else " Are ids unique only inside a graph? Name data.columns.graph.")
     ends = []
     for column in (columns.source, columns.target):
         names = _keys(edge_path, edges, column, columns.graph if local else None)
@@ -68,7 +69,7 @@ def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
         raise DataError(f"{node_path}: no feature beside {', '.join(sorted(t for t in taken if t))}; add at least one.")
     features = np.stack([_feature(node_path, nodes, name) for name in wanted], axis=1)
     if columns.graph is None:
-        labels, classes = _labels(nodes, columns.label)
+        labels, classes = _labels(node_path, nodes, columns.label)
         zeros = np.zeros(len(ids), np.int64)
         return _finish(path.name, features, ends, zeros, 1, labels, classes, "node", undirected)
     return _many(path, node_path, edge_path, nodes, columns, features, ends, undirected)
@@ -90,9 +91,9 @@ def _many(
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     if any((path / f"graphs{suffix}").exists() for suffix in (".parquet", ".csv")):
-        graph_path = _table_path(path, "graphs")
-        table = _read_table(graph_path)
-        _require(graph_path, table, columns.graph, columns.label)
+        graph_path = table_path(path, "graphs")
+        table = read_table(graph_path)
+        require(graph_path, table, columns.graph, columns.label)
         listed = _keys(graph_path, table, columns.graph, None)
         _no_repeats(graph_path, columns.graph, listed)
         missing = pc.index_in(names, value_set=listed).null_count
@@ -102,7 +103,7 @@ def _many(
         if empty.any():
             raise DataError(f"{graph_path}, row {int(empty.argmax()) + 1}: this graph has no node in {node_path.name}.")
         names = listed
-        labels, classes = _labels(table, columns.label)
+        labels, classes = _labels(graph_path, table, columns.label)
     graph = pc.index_in(owner, value_set=names).to_numpy(zero_copy_only=False).astype(np.int64)
     crossing = np.flatnonzero(graph[ends[0]] != graph[ends[1]])
     if len(crossing):
@@ -139,11 +140,14 @@ def _finish(
 
 
 def _read_npz(path: Path, undirected: bool) -> GraphSet:
+    wanted = "expected what numpy.savez writes, with edge_index and x as plain numbers."
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path}: no .npz archive; {wanted}")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             part = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz of plain arrays ({error}).") from error
+        raise DataError(f"{path}: not a readable .npz ({error}); {wanted}") from error
     missing = [key for key in ("edge_index", "x") if key not in part]
     if missing:
         raise DataError(f"{path}: has {', '.join(sorted(part))}; expected also {' and '.join(missing)}.")
@@ -183,36 +187,10 @@ def _read_npz(path: Path, undirected: bool) -> GraphSet:
             raise DataError(
                 f"{path}: y is {part['y'].shape} {part['y'].dtype}; expected ({expected},) integers, -1 for no label."
             )
-        labels, classes = _codes(part["y"], part["y"] >= 0)
+        labels, classes = _codes(f"{path}, y", part["y"], part["y"] >= 0)
     ends = [index[0].astype(np.int64), index[1].astype(np.int64)]
     level = "graph" if many else "node"
     return _finish(path.stem, x.astype(np.float32), ends, graph, graphs, labels, classes, level, undirected)
-
-
-def _table_path(folder: Path, stem: str) -> Path:
-    for suffix in (".parquet", ".csv"):
-        if (folder / f"{stem}{suffix}").exists():
-            return folder / f"{stem}{suffix}"
-    raise DataError(f"{folder}: neither {stem}.parquet nor {stem}.csv; expected one of them.")
-
-
-def _read_table(path: Path) -> pa.Table:
-    try:
-        if path.suffix == ".parquet":
-            return parquet.read_table(path)
-        empty_is_missing = csv.ConvertOptions(null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False)
-        return csv.read_csv(path, convert_options=empty_is_missing)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable {path.suffix[1:]} table ({error}).") from error
-
-
-def _require(path: Path, table: pa.Table, *names: str) -> None:
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise DataError(
-            f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(table.column_names)}. Rename it, or "
-            "name yours in data.columns."
-        )
 
 
 def _keys(path: Path, table: pa.Table, column: str, graph: str | None) -> pa.Array:
@@ -234,7 +212,7 @@ def _shown(key: Any) -> str:
     return " of graph ".join(reversed([repr(part) for part in str(key).split("\x1f")]))
 
 
-def _no_repeats(path: Path, column: str, keys: pa.Array) -> None:
+def _no_repeats(path: Path, column: str, keys: pa.Array, hint: str = "") -> None:
     first = pc.index_in(keys, value_set=pc.unique(keys)).to_numpy(zero_copy_only=False)
     _, seen = np.unique(first, return_index=True)
     repeated = np.setdiff1d(np.arange(len(first)), seen)
@@ -242,7 +220,7 @@ def _no_repeats(path: Path, column: str, keys: pa.Array) -> None:
         row = int(repeated[0])
         raise DataError(
             f"{path}, row {row + 1}, column {column!r}: {_shown(keys[row])} appears again (first in row "
-            f"{int((first == first[row]).argmax()) + 1}); expected each once."
+            f"{int((first == first[row]).argmax()) + 1}); expected each once.{hint}"
         )
 
 
@@ -256,25 +234,42 @@ def _feature(path: Path, table: pa.Table, name: str) -> np.ndarray:
     values: np.ndarray = column.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False).astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise DataError(f"{path}, row {bad[0] + 1}, column {name!r}: {column[int(bad[0])]}; expected a finite number.")
+        cell = column[int(bad[0])]
+        found, hint = (str(cell), "") if cell.is_valid else ("empty", " Fill it or drop the row.")
+        raise DataError(f"{path}, row {bad[0] + 1}, column {name!r}: {found}; expected a finite number.{hint}")
     return values
 
 
-def _labels(table: pa.Table, name: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _labels(path: Path, table: pa.Table, name: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Classes 0..K-1 in the order of their sorted names; empty cells are -1. None where there is no such column."""
     if name not in table.column_names:
         return None, ()
     column = table[name].combine_chunks()
     present = column.is_valid().to_numpy(zero_copy_only=False)
     kept = column.drop_null()
+    if pa.types.is_floating(kept.type):
+        try:
+            kept = kept.cast(pa.int64())  # whole numbers beside empty cells
+        except pa.ArrowException as error:
+            raise DataError(
+                f"{path}, column {name!r}: numbers with fractions; expected classes. Put them into classes, or "
+                "leave the column out to train without labels."
+            ) from error
     kept = kept.to_numpy(zero_copy_only=False) if pa.types.is_integer(kept.type) else kept.cast(pa.string())
     values = np.empty(len(column), dtype=object)
     values[present] = np.asarray(kept)
-    return _codes(values, present)
+    return _codes(f"{path}, column {name!r}", values, present)
 
 
-def _codes(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _codes(where: str, values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(n,) classes 0..K-1, -1 where no value is present, and the K names. DataError where the classes can teach nothing."""
     names, codes = np.unique(values[present], return_inverse=True)
+    if len(names) == 1 or 2 < present.sum() == len(names):
+        found = f"only the class {names[0]}" if len(names) == 1 else f"{len(names)} classes of one row each"
+        raise DataError(
+            f"{where}: {found}; expected two classes or more, with several rows each. Mend the labels, or leave them out "
+            "to train without."
+        )
     labels = np.full(len(values), -1, np.int64)
     labels[present] = codes
     return labels, tuple(str(name) for name in names)
