@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_grace.py [--pygcl FOLDER] [--epochs 10] [--rounds 4] [--threads 2]
 
-FOLDER is where ``pip install --no-deps --target FOLDER PyGCL`` put PyGCL 0.1.2; without it that row is left out and the table
-says so. Features are Cora's where the data root (SSLPLUG_DATA) has them, else a generated graph of the same size. Every
+FOLDER is where ``pip install --no-deps --target FOLDER PyGCL==0.1.2`` put PyGCL; ``make bench`` makes ``build/pygcl``, which is the
+default. Without it that row is left out and the table says so. Features are Cora's where the data root (SSLPLUG_DATA) has them, else a generated graph of the same size. Every
 contestant trains F-256-128 with a 128-128 ELU projection, tau .4, Adam. Each lives in a process of its own, and they take turns,
 so that a busy machine is busy for all of them; the best round of each counts, the median is printed beside it.
 """
@@ -202,7 +202,8 @@ def contestant(name: str, threads: int) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pygcl", type=Path)
+    beside = Path("build/pygcl")
+    parser.add_argument("--pygcl", type=Path, default=beside if beside.is_dir() else None)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
