@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import ValidationError
@@ -89,8 +90,9 @@ def _written(value: Any) -> str:
     if isinstance(value, Choice):
         given = "".join(f", {key}: {_written(item)}" for key, item in value.given().items())
         return f"{{name: {value.name}{given}}}" if given else value.name
-    if isinstance(value, Options):
-        return "{...}"
+    if isinstance(value, Options):  # what differs from the nested model's own defaults, which follow in rows of their own
+        own = {name: (getattr(value, name), _default(info)) for name, info in type(value).model_fields.items()}
+        return _written({name: item for name, (item, default) in own.items() if _written(item) != default})
     if isinstance(value, list | tuple):
         return f"[{', '.join(_written(item) for item in value)}]"
     if isinstance(value, Mapping):
@@ -117,7 +119,7 @@ def _type_name(annotation: Any, role: str | None = None) -> str:
         return f"{{name: {_type_name(arguments[1], role)}}}"
     if origin is not None and arguments:
         return f"[{_type_name(arguments[0], role)}, ...]"
-    words = {int: "whole number", float: "number", str: "text", bool: "true | false", type(None): "null"}
+    words = {int: "whole number", float: "number", str: "text", Path: "path", bool: "true | false", type(None): "null"}
     return words.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 

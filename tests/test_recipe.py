@@ -357,6 +357,7 @@ class TestDescription:
         options = {option.name: option for option in rows["encoder", "deep"].options}
         assert (options["head"].type, options["head"].default) == ("one decoder", "mlp")
         assert options["further"].type == "[one decoder, ...]"
+        assert (options["inner"].default, options["inner.width"].default) == ("{width: 7}", "64")
         assert options["inner.width"].meaning == "Units of the hidden layer."
         assert {o.name: o.default for o in rows["data", "files"].options} == {"path": "required", "many": "false"}
         assert rows["evaluate", ""].summary == "How a run is judged."
