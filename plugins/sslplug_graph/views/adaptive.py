@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import Options, Tags, View
-from sslplug.randomness import Rng
+from sslplug.contracts import View
 from sslplug_graph.batch import GraphBatch
 from sslplug_graph.views.centrality import Centrality, centrality
 from sslplug_graph.views.edges import drop_edges
 from sslplug_graph.views.feature_mask import mask_columns
+from sslplug_graph.views.transform import Rated
 
 _EDGE_STEPS, _FEATURE_STEPS = 200, 10
 """PageRank steps for edges and for features, as GCA's authors take them."""
@@ -46,53 +46,31 @@ def column_probabilities(batch: GraphBatch, rate: float, kind: Centrality, most:
     return drop_probabilities(batch.x.column_mass(centrality(batch.structure, kind, _FEATURE_STEPS)), rate, most)
 
 
-class AdaptiveEdgeDrop(Options):
-    """Drop edges, those into central nodes less often."""
-
-    changes: ClassVar[str] = ""
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
+class AdaptiveEdgeDrop(Rated):
+    """Drop edges, those into central nodes less often. The share really dropped is at most the rate."""
 
     name: Literal["adaptive_edge_drop"] = "adaptive_edge_drop"
     rate: float = Field(0.3, ge=0, le=1, description="mean drop probability before the cap")
     centrality: Centrality = Field("degree", description="what makes a node important")
     most: float = Field(0.7, ge=0, le=1, description="cap of a single edge's drop probability")
 
-    @property
-    def share(self) -> float:
-        """The mean before the cap: the share really dropped is at most this."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with fewer edges."""
         batch: GraphBatch = view.data
-        if not self.rate:
-            return view
         rates = edge_probabilities(batch, self.rate, self.centrality, self.most)
-        return replace(view, data=drop_edges(batch, rates, rng.torch(batch.device)))
+        return replace(view, data=drop_edges(batch, rates, generator))
 
 
-class AdaptiveFeatureMask(Options):
-    """Blank columns, those that central nodes have less often."""
-
-    changes: ClassVar[str] = ""
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
+class AdaptiveFeatureMask(Rated):
+    """Blank columns, those that central nodes have less often. The share really blanked is at most the rate."""
 
     name: Literal["adaptive_feature_mask"] = "adaptive_feature_mask"
     rate: float = Field(0.2, ge=0, le=1, description="mean probability before the cap")
     centrality: Centrality = Field("degree", description="what makes a node important")
     most: float = Field(0.7, ge=0, le=1, description="cap of a single column's probability")
 
-    @property
-    def share(self) -> float:
-        """The mean before the cap: the share really blanked is at most this."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with columns blanked."""
         batch: GraphBatch = view.data
-        if not self.rate:
-            return view
         rates = column_probabilities(batch, self.rate, self.centrality, self.most)
-        return replace(view, data=mask_columns(batch, rates, rng.torch(batch.device)))
+        return replace(view, data=mask_columns(batch, rates, generator))

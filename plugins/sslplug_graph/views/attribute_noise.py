@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 
-from sslplug.contracts import Options, Tags, View
-from sslplug.randomness import Rng
+from sslplug.contracts import View
 from sslplug_graph.batch import Features, GraphBatch
 from sslplug_graph.views.nodes import keep_first, kept_counts
+from sslplug_graph.views.transform import Rated
 
 
 def noisy_nodes(batch: GraphBatch, rate: float, generator: torch.Generator) -> GraphBatch:
@@ -23,23 +23,14 @@ def noisy_nodes(batch: GraphBatch, rate: float, generator: torch.Generator) -> G
     return replace(batch, x=Features(batch.x.dense().index_copy(0, struck, noise)))
 
 
-class AttributeNoise(Options):
+class AttributeNoise(Rated):
     """Replace the features of a share of the nodes by noise."""
 
-    changes: ClassVar[str] = "noisy_nodes"
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
+    changes = "noisy_nodes"
 
     name: Literal["attribute_noise"] = "attribute_noise"
     rate: float = Field(0.1, ge=0, lt=1, description="share of nodes whose features are replaced")
 
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with noisy nodes."""
-        if not self.rate:
-            return view
-        return replace(view, data=noisy_nodes(view.data, self.rate, rng.torch(view.data.device)))
+        return replace(view, data=noisy_nodes(view.data, self.rate, generator))

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
 
 from sslplug.contracts import Tags, View
 from sslplug.randomness import Rng
 from sslplug_graph.batch import GraphBatch
-
-
-class Transform(Protocol):
-    """One change of a view. ``transform(view, rng) -> View`` never writes into what it gets.
-
-    changes     what is changed, the key of the declared rate; "" where there is no rate
-    share       the share that is changed; 0 is the identity
-    moves_rows  whether rows may be dropped, so that views are matched by ids
-    brings      tags of the views it makes: ``negatives``, ``masks``, ``target:features``
-    """
-
-    changes: ClassVar[str]
-    moves_rows: ClassVar[bool]
-    brings: ClassVar[Tags]
-
-    @property
-    def share(self) -> float:
-        """See above."""
-        ...
-
-    def __call__(self, view: View, rng: Rng) -> View:
-        """The changed view."""
-        ...
+from sslplug_graph.views.transform import Transform
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -12,50 +12,16 @@ from sslplug.randomness import Rng
 from sslplug_graph.spec import GraphSpec
 from sslplug_graph.views.adaptive import AdaptiveEdgeDrop, AdaptiveFeatureMask
 from sslplug_graph.views.attribute_noise import AttributeNoise
-from sslplug_graph.views.chain import Chains, Transform, chain_tags
+from sslplug_graph.views.chain import Chains, chain_tags
 from sslplug_graph.views.corruption import Corruption
 from sslplug_graph.views.diffusion import Diffusion
 from sslplug_graph.views.edges import EdgeAdd, EdgeDrop
 from sslplug_graph.views.feature_mask import FeatureMask
 from sslplug_graph.views.masking import NodeMask
 from sslplug_graph.views.nodes import NodeDrop, Subgraph
+from sslplug_graph.views.transform import Transform
 
-Augmentation = Annotated[
-    EdgeDrop
-    | EdgeAdd
-    | FeatureMask
-    | NodeDrop
-    | Subgraph
-    | AttributeNoise
-    | AdaptiveEdgeDrop
-    | AdaptiveFeatureMask
-    | Diffusion,
-    Field(discriminator="name"),
-]
-
-
-class OneOf(Options):
-    """One of several transforms, drawn anew for each batch."""
-
-    changes: ClassVar[str] = ""
-    moves_rows: ClassVar[bool] = True
-    brings: ClassVar[Tags] = frozenset()
-
-    name: Literal["one_of"] = "one_of"
-    of: list[Augmentation] = Field(min_length=1, description="the transforms to choose from, equally likely")
-
-    @property
-    def share(self) -> float:
-        """Depends on the draw."""
-        return 1.0
-
-    def __call__(self, view: View, rng: Rng) -> View:
-        """The view changed by the one that was drawn."""
-        drawn = int(torch.randint(len(self.of), (), generator=rng.fork("choice").torch()))
-        return self.of[drawn](view, rng)
-
-
-Step = Annotated[
+_Change = (
     EdgeDrop
     | EdgeAdd
     | FeatureMask
@@ -65,11 +31,25 @@ Step = Annotated[
     | AdaptiveEdgeDrop
     | AdaptiveFeatureMask
     | Diffusion
-    | Corruption
-    | NodeMask
-    | OneOf,
-    Field(discriminator="name"),
-]
+)
+Augmentation = Annotated[_Change, Field(discriminator="name")]
+
+
+class OneOf(Transform):
+    """One of several transforms, drawn anew for each batch."""
+
+    moves_rows = True
+
+    name: Literal["one_of"] = "one_of"
+    of: list[Augmentation] = Field(min_length=1, description="the transforms to choose from, equally likely")
+
+    def __call__(self, view: View, rng: Rng) -> View:
+        """The view changed by the one that was drawn."""
+        drawn = int(torch.randint(len(self.of), (), generator=rng.fork("choice").torch()))
+        return self.of[drawn](view, rng)
+
+
+Step = Annotated[_Change | Corruption | NodeMask | OneOf, Field(discriminator="name")]
 
 
 class ComposeOptions(Options):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 
-from sslplug.contracts import Options, Tags, View
+from sslplug.contracts import View
 from sslplug.randomness import Rng
 from sslplug_graph.batch import GraphBatch
+from sslplug_graph.views.transform import Transform
 
 
 def shuffle_features(batch: GraphBatch, generator: torch.Generator) -> GraphBatch:
@@ -18,19 +19,12 @@ def shuffle_features(batch: GraphBatch, generator: torch.Generator) -> GraphBatc
     return replace(batch, x=batch.x.rows(order))
 
 
-class Corruption(Options):
+class Corruption(Transform):
     """Shuffle the feature rows and mark the view as a negative."""
 
-    changes: ClassVar[str] = ""
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset({"negatives"})
+    brings = frozenset({"negatives"})
 
     name: Literal["corruption"] = "corruption"
-
-    @property
-    def share(self) -> float:
-        """Everything."""
-        return 1.0
 
     def __call__(self, view: View, rng: Rng) -> View:
         """The corrupted view."""

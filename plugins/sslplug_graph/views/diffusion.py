@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import Options, Tags, View
+from sslplug.contracts import View
 from sslplug.randomness import Rng
 from sslplug_graph.batch import GraphBatch, Structure
 from sslplug_graph.propagation import bag_sum
+from sslplug_graph.views.transform import Transform
 
 _KNOWN: WeakKeyDictionary[Structure, dict[tuple[str, float, int], tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 _ENTRIES_AT_ONCE = 1 << 24
@@ -60,22 +61,13 @@ def diffused(structure: Structure, kind: Literal["ppr", "heat"], strength: float
     return known[key]
 
 
-class Diffusion(Options):
+class Diffusion(Transform):
     """The diffused graph instead of the graph."""
-
-    changes: ClassVar[str] = ""
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
 
     name: Literal["diffusion"] = "diffusion"
     kind: Literal["ppr", "heat"] = Field("ppr", description="personalised PageRank or heat kernel")
     strength: float = Field(0.2, gt=0, description="ppr: restart probability, below 1; heat: diffusion time")
     top: int = Field(32, ge=1, description="strongest neighbours kept for each node")
-
-    @property
-    def share(self) -> float:
-        """Everything."""
-        return 1.0
 
     def __call__(self, view: View, rng: Rng) -> View:
         """The view with other edges; nothing is random."""

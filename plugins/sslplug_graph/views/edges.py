@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import Options, Tags, View
-from sslplug.randomness import Rng
+from sslplug.contracts import View
 from sslplug_graph.batch import GraphBatch, Structure
+from sslplug_graph.views.transform import Rated
 
 _PAIRS: WeakKeyDictionary[Structure, Tensor] = WeakKeyDictionary()
 
@@ -60,44 +60,28 @@ def add_edges(batch: GraphBatch, rate: float, generator: torch.Generator) -> Gra
     return replace(batch, edge_index=torch.cat([batch.edge_index, added], 1), edge_weight=weight)
 
 
-class EdgeDrop(Options):
+class EdgeDrop(Rated):
     """Drop a share of the edges at random (GRACE: each direction by itself)."""
 
-    changes: ClassVar[str] = "change:edge_weight"
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
+    changes = "change:edge_weight"
 
     name: Literal["edge_drop"] = "edge_drop"
     rate: float = Field(0.2, ge=0, le=1, description="share of stored edges dropped")
     undirected: bool = Field(False, description="drop both directions of an edge together")
 
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with fewer edges."""
-        if not self.rate:
-            return view
-        return replace(view, data=drop_edges(view.data, self.rate, rng.torch(view.data.device), self.undirected))
+        return replace(view, data=drop_edges(view.data, self.rate, generator, self.undirected))
 
 
-class EdgeAdd(Options):
+class EdgeAdd(Rated):
     """Add random edges inside each graph."""
 
-    changes: ClassVar[str] = "added_edges"
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
+    changes = "added_edges"
 
     name: Literal["edge_add"] = "edge_add"
     rate: float = Field(0.1, ge=0, le=10, description="edges added, as a share of the stored edges")
 
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with more edges."""
-        return replace(view, data=add_edges(view.data, self.rate, rng.torch(view.data.device))) if self.rate else view
+        return replace(view, data=add_edges(view.data, self.rate, generator))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import Options, Tags, View
-from sslplug.randomness import Rng
+from sslplug.contracts import View
 from sslplug_graph.batch import GraphBatch
+from sslplug_graph.views.transform import Rated
 
 
 def mask_columns(batch: GraphBatch, rate: float | Tensor, generator: torch.Generator) -> GraphBatch:
@@ -20,23 +20,14 @@ def mask_columns(batch: GraphBatch, rate: float | Tensor, generator: torch.Gener
     return replace(batch, x=batch.x.scaled(keep.float()))
 
 
-class FeatureMask(Options):
+class FeatureMask(Rated):
     """Zero a share of the feature columns."""
 
-    changes: ClassVar[str] = "columns"
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset()
+    changes = "columns"
 
     name: Literal["feature_mask"] = "feature_mask"
     rate: float = Field(0.3, ge=0, le=1, description="share of feature columns set to zero")
 
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with columns blanked."""
-        if not self.rate:
-            return view
-        return replace(view, data=mask_columns(view.data, self.rate, rng.torch(view.data.device)))
+        return replace(view, data=mask_columns(view.data, self.rate, generator))

@@ -9,13 +9,14 @@ from sslplug_graph.spec import GraphSpec
 from sslplug_graph.views.chain import Chains, chain_tags
 from sslplug_graph.views.edges import EdgeDrop
 from sslplug_graph.views.feature_mask import FeatureMask
+from sslplug_graph.views.transform import Share
 
 
 class GraceOptions(Options):
     """Two or more views; the lists hold one rate a view."""
 
-    edge_drop: list[float] = Field([0.2, 0.4], min_length=2, description="share of edges dropped, one rate a view")
-    feature_mask: list[float] = Field([0.3, 0.4], min_length=2, description="share of columns blanked, one rate a view")
+    edge_drop: list[Share] = Field([0.2, 0.4], min_length=2, description="share of edges dropped, one rate a view")
+    feature_mask: list[Share] = Field([0.3, 0.4], min_length=2, description="share of columns blanked, one rate a view")
     undirected: bool = Field(False, description="drop both directions of an edge together")
 
     @model_validator(mode="after")
@@ -24,9 +25,6 @@ class GraceOptions(Options):
             raise ValueError(
                 f"{len(self.edge_drop)} edge_drop and {len(self.feature_mask)} feature_mask rates; give one of each a view"
             )
-        bad = [rate for rate in (*self.edge_drop, *self.feature_mask) if not 0 <= rate <= 1]
-        if bad:
-            raise ValueError(f"rate {bad[0]}; expected shares from 0 to 1")
         return self
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 
-from sslplug.contracts import Options, Tags, Target, View
+from sslplug.contracts import Target, View
 from sslplug.randomness import Rng
 from sslplug_graph.batch import GraphBatch
+from sslplug_graph.views.transform import Transform
 
 
 def mask_nodes(view: View, rate: float, swapped: float, generator: torch.Generator) -> View:
@@ -35,12 +36,11 @@ def mask_nodes(view: View, rate: float, swapped: float, generator: torch.Generat
     return replace(view, data=batch, mask={**view.mask, "node": hidden}, targets={**view.targets, "features": target})
 
 
-class NodeMask(Options):
+class NodeMask(Transform):
     """Hide the features of a share of the nodes and ask for them."""
 
-    changes: ClassVar[str] = "mask:node"
-    moves_rows: ClassVar[bool] = False
-    brings: ClassVar[Tags] = frozenset({"masks", "target:features"})
+    changes = "mask:node"
+    brings = frozenset({"masks", "target:features"})
 
     name: Literal["node_mask"] = "node_mask"
     rate: float = Field(0.5, ge=0, le=1, description="share of nodes whose features must be predicted")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import Options, Tags, Target, View
-from sslplug.randomness import Rng
+from sslplug.contracts import Target, View
 from sslplug_graph.batch import GraphBatch
+from sslplug_graph.views.transform import Rated
 
 
 def keep_nodes(view: View, keep: Tensor) -> View:
@@ -97,52 +97,34 @@ def walk_order(batch: GraphBatch, counts: Tensor, generator: torch.Generator) ->
     return order.clamp(max=limit + 1.0) + ties * 0.5
 
 
-class NodeDrop(Options):
+class NodeDrop(Rated):
     """Drop a share of each graph's nodes."""
 
-    changes: ClassVar[str] = "drop:node"
-    moves_rows: ClassVar[bool] = True
-    brings: ClassVar[Tags] = frozenset()
+    changes = "drop:node"
+    moves_rows = True
 
     name: Literal["node_drop"] = "node_drop"
     rate: float = Field(0.1, ge=0, lt=1, description="share of nodes dropped")
 
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view with fewer nodes."""
-        if not self.rate:
-            return view
         batch: GraphBatch = view.data
-        generator = rng.torch(batch.device)
         counts = kept_counts(batch, self.rate, generator)
         noise = torch.rand(batch.num_nodes, generator=generator, device=batch.device)
         return keep_nodes(view, keep_first(noise, batch.graph, counts))
 
 
-class Subgraph(Options):
+class Subgraph(Rated):
     """Keep the nodes that random walks meet."""
 
-    changes: ClassVar[str] = "drop:node"
-    moves_rows: ClassVar[bool] = True
-    brings: ClassVar[Tags] = frozenset()
+    changes = "drop:node"
+    moves_rows = True
 
     name: Literal["subgraph"] = "subgraph"
     rate: float = Field(0.8, ge=0, lt=1, description="share of nodes left out (GraphCL keeps 20 %)")
 
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.rate
-
-    def __call__(self, view: View, rng: Rng) -> View:
+    def change(self, view: View, generator: torch.Generator) -> View:
         """The view of the part that was walked over."""
-        if not self.rate:
-            return view
         batch: GraphBatch = view.data
-        generator = rng.torch(batch.device)
         counts = kept_counts(batch, self.rate, generator)
         return keep_nodes(view, keep_first(walk_order(batch, counts, generator), batch.graph, counts))
