@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sslplug.contracts import Component, Distribution, Options, tags
-from sslplug.objectives.batch_statistics import centred, joined_rows, off_diagonal_square_sum, product, variance
+from sslplug.objectives.batch_statistics import joined_rows, off_diagonal_square_sum, product, standardised
 from sslplug.objectives.embeddings import checked, exactly, matched_by_row
 
 
@@ -24,12 +24,6 @@ class BarlowOptions(Options):
 
     redundancy: float = Field(0.0051, ge=0, description="weight of the off-diagonal correlations (about 1/d for small d)")
     eps: float = Field(1e-5, gt=0, description="added to the variance under the square root")
-
-
-def standardised(x: Tensor, total: int, eps: float) -> Tensor:
-    """(n, d) with mean 0 and biased variance 1 in every column, over all ranks' ``total`` rows."""
-    zero_mean = centred(x, total)
-    return zero_mean * (variance(zero_mean, total, unbiased=False) + eps).rsqrt()
 
 
 class Barlow(nn.Module):
@@ -49,8 +43,8 @@ class Barlow(nn.Module):
         with exactly(views[0]):
             a, b = matched_by_row("barlow", checked("barlow", views, most=2, matched=ids is None), ids)
             total = joined_rows("barlow", len(a))
-            eps = self.options.eps
-            correlation = product(standardised(a, total, eps), standardised(b, total, eps)) / total
+            a, b = (standardised(view, total, self.options.eps, unbiased=False) for view in (a, b))
+            correlation = product(a, b) / total
             on = (1 - torch.diagonal(correlation)).square().sum()
             off = off_diagonal_square_sum(correlation)
         return {"invariance": on, "redundancy": self.options.redundancy * off}

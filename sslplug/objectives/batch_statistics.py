@@ -30,6 +30,12 @@ def variance(zero_mean: Tensor, total: int, *, unbiased: bool) -> Tensor:
     return sum_ranks(zero_mean.square().sum(0)) / (total - int(unbiased))
 
 
+def standardised(x: Tensor, total: int, eps: float, *, unbiased: bool) -> Tensor:
+    """(n, d) with mean 0 and variance 1 in every column over all ranks' rows; ``eps`` under the root keeps a dead column 0."""
+    zero_mean = centred(x, total)
+    return zero_mean * (variance(zero_mean, total, unbiased=unbiased) + eps).rsqrt()
+
+
 def product(a: Tensor, b: Tensor) -> Tensor:
     """(d, d) sum over all ranks' rows of a_i b_i^T."""
     return sum_ranks(a.t() @ b)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sslplug.contracts import Component, Distribution, Options, tags
 from sslplug.distributed import sum_ranks
-from sslplug.objectives.batch_statistics import centred, joined_rows, product, variance
+from sslplug.objectives.batch_statistics import joined_rows, product, standardised
 from sslplug.objectives.embeddings import checked, exactly, matched_by_row
 
 
@@ -26,12 +26,6 @@ class CcaSsgOptions(Options):
 
     decorrelation: float = Field(1e-3, ge=0, description="weight of the decorrelation of each view; scales with the width")
     eps: float = Field(1e-8, gt=0, description="added to the variance under the square root")
-
-
-def standardised(x: Tensor, total: int, eps: float) -> Tensor:
-    """(n, d) with mean 0 and unbiased variance 1 in every column, over all ranks' ``total`` rows."""
-    zero_mean = centred(x, total)
-    return zero_mean * (variance(zero_mean, total, unbiased=True) + eps).rsqrt()
 
 
 def decorrelation_term(z: Tensor, total: int) -> Tensor:
@@ -57,7 +51,7 @@ class CcaSsg(nn.Module):
         with exactly(views[0]):
             a, b = matched_by_row("cca_ssg", checked("cca_ssg", views, most=2, matched=ids is None), ids)
             total = joined_rows("cca_ssg", len(a))
-            a, b = (standardised(view, total, self.options.eps) for view in (a, b))
+            a, b = (standardised(view, total, self.options.eps, unbiased=True) for view in (a, b))
             agreement = sum_ranks((a * b).sum()) / total
             tangle = decorrelation_term(a, total) + decorrelation_term(b, total)
         return {"invariance": -agreement, "decorrelation": self.options.decorrelation * tangle}

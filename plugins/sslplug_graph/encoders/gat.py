@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, View
 from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
-from sslplug_graph.encoders.layer_end import Activation, LayerEnd, Norm
-from sslplug_graph.encoders.pooling import Pool, embedding
+from sslplug_graph.encoders.layer_end import Activation, StackOptions, layer_ends
+from sslplug_graph.encoders.pooling import embedding
 from sslplug_graph.propagation import edge_values, product
 from sslplug_graph.spec import GraphSpec
 
@@ -75,7 +75,7 @@ class GatLayer(nn.Module):
         return out if self.bias is None or weight is not None else out + self.bias
 
 
-class GatOptions(Options):
+class GatOptions(StackOptions):
     """Layers and what follows each."""
 
     widths: list[int] = Field([512, 512], min_length=1, description="output width of each layer, all heads together")
@@ -83,11 +83,7 @@ class GatOptions(Options):
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input of each layer, features included")
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on attention weights")
     activation: Activation = Field("prelu", description="after every layer (see activate_last)")
-    activate_last: bool = Field(True, description="norm and activation after the last layer too")
-    norm: Norm = Field("none", description="norm between attention and activation")
-    batch_norm_momentum: float = Field(0.1, gt=0, le=1, description="weight of the newest batch in running statistics")
     residual: bool = Field(False, description="add a linear map of a layer's input to its output (from layer 2 on)")
-    pool: Pool = Field("mean", description="how nodes make a graph embedding")
 
     @model_validator(mode="after")
     def _divisible(self) -> GatOptions:
@@ -102,7 +98,7 @@ class Gat(nn.Module):
 
     def __init__(self, options: GatOptions, num_features: int) -> None:
         super().__init__()
-        widths, last = options.widths, len(options.widths) - 1
+        widths = options.widths
         self.input = FeatureInput(num_features, widths[0], options.dropout)
         nn.init.xavier_normal_(self.input.weight, _GAIN)
         self.weights = nn.ParameterList(
@@ -112,12 +108,7 @@ class Gat(nn.Module):
             nn.Linear(before, width, bias=False) for before, width in pairwise(widths) if options.residual
         )
         self.layers = nn.ModuleList(GatLayer(width, options.heads, options.attention_dropout) for width in widths)
-        self.ends = nn.ModuleList(
-            LayerEnd(width, options.norm, options.batch_norm_momentum, options.activation)
-            if number < last or options.activate_last
-            else nn.Identity()
-            for number, width in enumerate(widths)
-        )
+        self.ends = layer_ends(options, 0.0)
         self.dropout = nn.Dropout(options.dropout)
         self.pool = options.pool
         self.dims: Mapping[str, int] = {"node": widths[-1], "graph": widths[-1]}

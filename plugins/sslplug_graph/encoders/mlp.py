@@ -7,24 +7,20 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, View
 from sslplug_graph.encoders.feature_input import FeatureInput
-from sslplug_graph.encoders.layer_end import Activation, LayerEnd, Norm
-from sslplug_graph.encoders.pooling import Pool, embedding
+from sslplug_graph.encoders.layer_end import Norm, StackOptions, layer_ends
+from sslplug_graph.encoders.pooling import embedding
 from sslplug_graph.spec import GraphSpec
 
 
-class MlpOptions(Options):
+class MlpOptions(StackOptions):
     """Layers and what follows each."""
 
     widths: list[int] = Field([512, 512], min_length=1, description="output width of each layer")
-    activation: Activation = Field("relu", description="after every layer (see activate_last)")
     activate_last: bool = Field(False, description="norm and activation after the last layer too")
     norm: Norm = Field("batch", description="norm between linear map and activation")
-    batch_norm_momentum: float = Field(0.1, gt=0, le=1, description="weight of the newest batch in running statistics")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each layer but the last")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input features")
-    pool: Pool = Field("mean", description="how nodes make a graph embedding")
 
 
 class Mlp(nn.Module):
@@ -40,18 +36,7 @@ class Mlp(nn.Module):
         self.layers = nn.ModuleList(
             nn.Linear(widths[number], widths[number + 1], bias=not normed[number + 1]) for number in range(last)
         )
-        self.ends = nn.ModuleList(
-            LayerEnd(
-                width,
-                options.norm,
-                options.batch_norm_momentum,
-                options.activation,
-                options.dropout if number < last else 0.0,
-            )
-            if number < last or options.activate_last
-            else nn.Identity()
-            for number, width in enumerate(widths)
-        )
+        self.ends = layer_ends(options, options.dropout)
         self.pool = options.pool
         self.dims: Mapping[str, int] = {"node": widths[-1], "graph": widths[-1]}
 

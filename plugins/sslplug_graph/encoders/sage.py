@@ -7,26 +7,19 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, View
 from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
-from sslplug_graph.encoders.layer_end import Activation, LayerEnd, Norm
-from sslplug_graph.encoders.pooling import Pool, embedding
+from sslplug_graph.encoders.layer_end import StackOptions, layer_ends
+from sslplug_graph.encoders.pooling import embedding
 from sslplug_graph.propagation import mean
 from sslplug_graph.spec import GraphSpec
 
 
-class SageOptions(Options):
+class SageOptions(StackOptions):
     """Layers and what follows each."""
 
-    widths: list[int] = Field([256, 128], min_length=1, description="output width of each layer")
-    activation: Activation = Field("relu", description="after every layer (see activate_last)")
-    activate_last: bool = Field(True, description="norm and activation after the last layer too")
-    norm: Norm = Field("none", description="norm between convolution and activation")
-    batch_norm_momentum: float = Field(0.1, gt=0, le=1, description="weight of the newest batch in running statistics")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each layer but the last")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input features")
-    pool: Pool = Field("mean", description="how nodes make a graph embedding")
 
 
 class Sage(nn.Module):
@@ -38,18 +31,7 @@ class Sage(nn.Module):
         self.input = FeatureInput(num_features, 2 * widths[0], options.input_dropout)
         self.layers = nn.ModuleList(nn.Linear(widths[n], 2 * widths[n + 1], bias=False) for n in range(last))
         self.biases = nn.ParameterList(nn.Parameter(self.input.weight.new_zeros(width)) for width in widths)
-        self.ends = nn.ModuleList(
-            LayerEnd(
-                width,
-                options.norm,
-                options.batch_norm_momentum,
-                options.activation,
-                options.dropout if number < last else 0.0,
-            )
-            if number < last or options.activate_last
-            else nn.Identity()
-            for number, width in enumerate(widths)
-        )
+        self.ends = layer_ends(options, options.dropout)
         self.pool = options.pool
         self.dims: Mapping[str, int] = {"node": widths[-1], "graph": widths[-1]}
 
