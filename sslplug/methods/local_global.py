@@ -36,7 +36,9 @@ class Bilinear(nn.Module):
 
     def __init__(self, local_dim: int, summary_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(local_dim, summary_dim)))
+        # Xavier's draw on the three-dimensional weight of a bilinear layer, as DGI's release starts it: its bound is
+        # sqrt(6 / (local * summary + summary)), some sixteen times below the matrix's at width 512.
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, local_dim, summary_dim))[0])
         self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, rows: Tensor, summaries: Tensor) -> tuple[Tensor, Tensor]:
