@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sslplug.contracts import Embedding, View
-from sslplug_graph.batch import GraphBatch
+from sslplug_graph.batch import GraphBatch, Structure
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import Activation, StackOptions, layer_ends
 from sslplug_graph.encoders.pooling import embedding
@@ -21,6 +22,23 @@ from sslplug_graph.spec import GraphSpec
 _SLOPE = 0.2
 _GAIN = nn.init.calculate_gain("relu")
 """GraphMAE starts its attention layers from Xavier's normal draw with this gain; Glorot's uniform draw is narrower."""
+
+
+_PER_HEAD: WeakKeyDictionary[Structure, dict[int, Structure]] = WeakKeyDictionary()
+
+
+def per_head(structure: Structure, heads: int) -> Structure:
+    """The edges over N h rows, row i h + k for head k of node i: one product serves all heads. Cached by structure.
+
+    Its edge e h + k is head k of entry e of ``structure.by_target``.
+    """
+    known = _PER_HEAD.setdefault(structure, {})
+    if heads not in known:
+        by_target = structure.by_target
+        ends = torch.stack([by_target.indices, structure.edge_index[1][by_target.edge]])
+        every = ends[:, :, None] * heads + torch.arange(heads, device=ends.device)
+        known[heads] = Structure(every.flatten(1), structure.num_nodes * heads)
+    return known[heads]
 
 
 def attention(batch: GraphBatch, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,15 +68,14 @@ class GatLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float, bias: bool = True) -> None:
         super().__init__()
-        per_head = width // heads
-        self.source = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, per_head), _GAIN))
-        self.target = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, per_head), _GAIN))
+        self.source = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, width // heads), _GAIN))
+        self.target = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, width // heads), _GAIN))
         self.bias = nn.Parameter(torch.zeros(width)) if bias else None
         self.dropout = nn.Dropout(dropout)
         self.heads = heads
 
     def forward(self, rows: Tensor, batch: GraphBatch, weight: Tensor | None = None) -> Tensor:
-        """Attend over ``rows`` = X W; with ``weight`` = W, over ``rows`` = X itself, without bias."""
+        """Attend over ``rows`` = X W; with ``weight`` = W, over ``rows`` = X itself (needs ``bias=False``)."""
         if weight is None:
             split = rows.view(len(rows), self.heads, -1)
             source, target = (split * self.source).sum(-1), (split * self.target).sum(-1)
@@ -66,13 +83,10 @@ class GatLayer(nn.Module):
             source, target = rows @ (weight @ self.source.T), rows @ (weight @ self.target.T)
             split = rows[:, None, :]
         edge, own = (self.dropout(part) for part in attention(batch, source, target))
-        mixed = [
-            product(batch.structure, edge[:, head].contiguous(), split[:, head].contiguous())
-            + own[:, head, None] * split[:, head]
-            for head in range(self.heads)
-        ]
-        out = mixed[0] if self.heads == 1 else torch.cat(mixed, 1)
-        return out if self.bias is None or weight is not None else out + self.bias
+        structure = per_head(batch.structure, self.heads)
+        mixed = product(structure, edge.flatten()[structure.by_target.edge], split.flatten(0, 1)).view_as(split)
+        out: Tensor = (mixed + own[:, :, None] * split).view_as(rows)
+        return out if self.bias is None else out + self.bias
 
 
 class GatOptions(StackOptions):
