@@ -272,7 +272,7 @@ class TestResolve:
         assert found["encodr"].startswith("unknown section. Did you mean 'encoder'?")
         assert found["seed"] == "found '3'; expected a whole number from 0 to 2**63 - 1."
         assert "names a folder" in found["name"]
-        assert "no views component named 'dorp' (text). Did you mean 'drop'? Known: drop, mask." in found["views"]
+        assert "no views component named 'dorp'. Did you mean 'drop'? Known: drop, mask." in found["views"]
         assert found["encoder.widht"].startswith("unknown key. Did you mean 'width'?")
         assert found["encoder.width"] == "found '200' (text); expected a whole number."
         assert found["encoder.bias"] == "found 'yes' (text); expected true or false."

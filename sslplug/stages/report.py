@@ -76,8 +76,8 @@ def compare(runs: Sequence[Path], logdir: Path | None) -> None:
         show([record.path for record in members], name)
         if logdir is not None:
             recipe, _, apart = name.removesuffix(")").partition(" (")
-            folder = re.sub(r"[^\w.=,+-]+", "_", apart)
-            write_comparison(logdir, f"{recipe},{folder}" if folder else recipe, table_rows(members))
+            variant = re.sub(r"[^\w.=,+-]+", "_", apart)
+            write_comparison(logdir, f"{recipe},{variant}" if variant else recipe, table_rows(members))
 
 
 def _groups(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:

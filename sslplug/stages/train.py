@@ -56,6 +56,9 @@ def train(
             resolved = chosen(loaded, recipe, [*overrides, f"seed={seed}"], schema)
             folder = _new_folder(resolved, runs)
             session = open_session(resolved, schema, data_context(data_root, seed, download), where)
+            if seed == first.seed and distributed.rank() == 0:
+                for note in session.composed.data.description.get("notes", ()):
+                    say(f"{session.composed.data.description.get('name', 'data')}: {note}")
             _train_session(session, folder, None)
             folders.append(folder)
             if evaluate and distributed.rank() == 0:

@@ -41,7 +41,8 @@ def train(data: Path, runs: Path) -> int:
 
 def test_trains_judges_and_embeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tables(tmp_path / "people"), tmp_path / "runs") == 0
-    shown = capsys.readouterr().out
+    shown, said = capsys.readouterr()
+    assert "people: edges made undirected\n" in said
     for row in ("on pretrained", "on untrained", "lightgbm on raw", "lightgbm on pretrained", "lightgbm on both"):
         assert row in shown
     (file,) = (tmp_path / "runs").rglob("metrics.json")
