@@ -54,13 +54,25 @@ def cells(row: TableRow, records: list[RunRecord]) -> str:
     gap = "-" if row.published is None else f"{100 * (row.mean - row.published):+.1f}"
     control = {c.name: f"{100 * c.mean:.1f}" for c in row.controls}
     untrained = next((value for name, value in control.items() if name.endswith("untrained")), "-")
-    trees = [control.get(f"lightgbm on {what}", "-") for what in ("raw", "pretrained", "both")]
-    seconds = sum(float(r.metrics["training_seconds"]) for r in records) / len(records)
-    first = records[0]
-    return (
-        f"| {first.recipe['name']} | {row.protocol}, {row.probe} | {first.metrics['steps']} | {len(records)} x {row.n // max(len(records), 1) or 1} "
-        f"| **{100 * row.mean:.1f}**{interval} | {published} | {gap} | {untrained} | {' / '.join(trees)} | {seconds:.0f} |"
+    trees = " / ".join(control.get(f"lightgbm on {what}", "-") for what in ("raw", "pretrained", "both"))
+    splits = len({score["split"] for record in records for score in record.metrics["scores"]})
+    steps = "-".join(
+        str(n) for n in sorted({min(r.metrics["steps"] for r in records), max(r.metrics["steps"] for r in records)})
     )
+    seconds = sum(float(r.metrics["training_seconds"]) for r in records) / len(records)
+    columns = [
+        records[0].recipe["name"],
+        f"{row.protocol}, {row.probe}",
+        steps,
+        f"{len(records)} x {splits}",
+        f"**{100 * row.mean:.1f}**{interval}",
+        published,
+        gap,
+        untrained,
+        trees,
+        f"{seconds:.0f}",
+    ]
+    return "| " + " | ".join(columns) + " |"
 
 
 def table(runs: Path) -> None:
