@@ -100,10 +100,8 @@ class Checker:
             return None
         name = raw["name"]
         if not isinstance(name, str) or name not in known:
-            self._tell(
-                path,
-                f"there is no {table} component named {repr(name) if isinstance(name, str) else _show(name)}. {nearest(str(name), known)}",
-            )
+            shown = repr(name) if isinstance(name, str) else _show(name)
+            self._tell(path, f"there is no {table} component named {shown}. {nearest(str(name), known)}")
             return None
         node = Node(path, table, Picked(name, known[name], Options()))
         options = self.options(known[name].options, {k: v for k, v in raw.items() if k != "name"}, path, node)

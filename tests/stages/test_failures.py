@@ -160,7 +160,7 @@ def tear(name: str) -> Spoil:
         (["evaluate", "RUN", "--set", "optim.lr=1"], lambda run: None, 2, "only evaluate.* can change here"),
         (["evaluate", "RUN", "--set", "evaluate.fraction=[1.0]"], lambda run: None, 2, "'fractions'"),
         (["evaluate", "RUN", "--set", "evaluate.probes=[{name: logistc}]"], lambda run: None, 2, "'logistic'"),
-        (["embed", "RUN", "-o", "OUT", "--set", "data.cells=5"], lambda run: None, 2, "must have the columns the encoder was"),
+        (["embed", "RUN", "-o", "OUT", "--set", "data.cells=5"], lambda run: None, 2, "Give data with the columns that the encoder was trained on"),
     ],
 )  # fmt: skip
 def test_damaged_runs_and_wrong_words(
