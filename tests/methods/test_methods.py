@@ -263,3 +263,22 @@ def test_small_pieces() -> None:
         select([View(batch), View(batch, role="negative")], (), 2)
     values = torch.tensor([[1.0], [2.0], [3.0]])
     assert take(values, torch.tensor([[0, 2], [1, 2]])).tolist() == [[3.0], [6.0]]
+
+
+def test_the_bilinear_discriminator_is_dgis() -> None:
+    from sslplug.methods.local_global import Bilinear
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layer = Bilinear(64, 48)
+        reference = nn.Bilinear(64, 48, 1)
+    assert float(layer.weight.abs().max()) <= math.sqrt(6 / (64 * 48 + 48)), "the bound of the three-dimensional weight"
+    with torch.no_grad():
+        reference.weight[0].copy_(layer.weight)
+        layer.bias.fill_(0.3)
+        reference.bias.fill_(0.3)
+        rows, summaries = torch.randn(5, 64, generator=torch.Generator().manual_seed(1)), torch.ones(2, 48)
+        left, right = layer(rows, summaries)
+        for number in range(2):
+            wanted = reference(rows, summaries[number].expand(5, 48))[:, 0]
+            assert torch.allclose((left @ right.T)[:, number], wanted, atol=1e-6)
