@@ -272,7 +272,9 @@ def test_the_bilinear_discriminator_is_dgis() -> None:
         torch.manual_seed(0)
         layer = Bilinear(64, 48)
         reference = nn.Bilinear(64, 48, 1)
-    assert float(layer.weight.detach().abs().max()) <= math.sqrt(6 / (64 * 48 + 48)), "the bound of the three-dimensional weight"
+    assert float(layer.weight.detach().abs().max()) <= math.sqrt(6 / (64 * 48 + 48)), (
+        "the bound of the three-dimensional weight"
+    )
     with torch.no_grad():
         reference.weight[0].copy_(layer.weight)
         layer.bias.fill_(0.3)
