@@ -21,7 +21,7 @@ from sslplug_graph.spec import GraphSpec
 
 _SLOPE = 0.2
 _GAIN = nn.init.calculate_gain("relu")
-"""Xavier's normal draw with this gain is how the DGL library starts attention layers; torch_geometric takes Glorot's uniform draw."""
+"""How the DGL library starts attention layers: Xavier's normal draw with this gain. torch_geometric takes Glorot's uniform draw."""
 
 
 _PER_HEAD: WeakKeyDictionary[Structure, dict[int, Structure]] = WeakKeyDictionary()
