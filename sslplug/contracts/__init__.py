@@ -1,7 +1,7 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
 from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
-from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
+from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order, RawFeatures
 from sslplug.contracts.model import (
     Assembly,
     Decoder,
@@ -35,6 +35,7 @@ __all__ = [
     "Order",
     "Plugin",
     "Progress",
+    "RawFeatures",
     "Role",
     "Split",
     "Tags",

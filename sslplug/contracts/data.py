@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from scipy import sparse
 
 from sslplug.contracts.task import Task
 from sslplug.contracts.view import View
@@ -47,12 +48,28 @@ class DataContext:
     cache     where downloads may be kept
     seed      the seed of everything the data draws once (random splits, generators)
     download  whether a missing dataset may be fetched (always checked by sha256)
+    memory    a table or array in memory, for a data component named ``memory``
+    fitted    the ``fitted`` of the data an encoder was trained on: new data must be encoded by it and fits nothing of its own
     """
 
     root: Path | None
     cache: Path
     seed: int
     download: bool = False
+    memory: Any = None
+    fitted: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RawFeatures:
+    """What the boosted trees and the raw heads see of a level's rows.
+
+    values       (n, f) float array, NaN where a value is missing; or scipy CSR
+    categorical  numbers of the columns that hold integer category codes (NaN = missing), in increasing order; none in CSR
+    """
+
+    values: np.ndarray | sparse.csr_matrix
+    categorical: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -63,6 +80,8 @@ class DomainData(Protocol):
     level        the embedding level whose rows are the instances of training
     tasks        {name: Task}; may be empty
     description  what this data is, for the run's record: name, sizes, preprocessing, and ``sha256`` of its content
+    fitted       what was fitted on allowed rows and must encode new data too (scalers, vocabularies): values that JSON can
+                 hold, kept in the run folder and handed back as ``DataContext.fitted``; {} where nothing is fitted
 
     ``batches(order)[step]`` is a pure function of (order, step), so that loader workers, restarts and rank layouts change
     nothing. ``rows()`` yields clean views that together hold every row of every level exactly once, in fixed order, whatever
@@ -73,6 +92,7 @@ class DomainData(Protocol):
     level: str
     tasks: Mapping[str, Task]
     description: Mapping[str, Any]
+    fitted: Mapping[str, Any]
 
     def batches(self, order: Order) -> Sequence[Any]:
         """The epoch's batches for one rank; ``len`` is the same on every rank."""
@@ -82,8 +102,8 @@ class DomainData(Protocol):
         """Every row once, as clean views with their roles."""
         ...
 
-    def raw_features(self, task: Task) -> np.ndarray:
-        """(rows of task.level, f) float features for the boosted trees, as strong as an engineer would make them.
+    def raw_features(self, task: Task) -> RawFeatures:
+        """(rows of task.level, f) features for the boosted trees, as strong as an engineer would make them.
 
         Nothing here may look at a label.
         """

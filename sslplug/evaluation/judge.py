@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from sslplug.contracts import Choice, Kind, Options, Role, Split, Task
+from sslplug.contracts import Choice, Kind, Options, RawFeatures, Role, Split, Task
 from sslplug.errors import DataError, UsageError
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
 from sslplug.evaluation.finetune import FinetuneOptions
@@ -83,7 +83,7 @@ def default_probe(kind: Kind) -> tuple[str, Probe | KMeans]:
 def judge(
     tasks: Sequence[Task],
     features: Mapping[str, Mapping[str, np.ndarray]],
-    raw: Callable[[Task], Features],
+    raw: Callable[[Task], RawFeatures],
     probes: Sequence[tuple[str, Probe | KMeans]],
     lightgbm: Probe,
     options: EvaluateOptions,
@@ -93,7 +93,7 @@ def judge(
     """Every score of ``tasks``: by task, split, fraction, probe, features, metric.
 
     features   {"pretrained": {level: (n, d)}, "untrained": {...}}; "untrained" is needed for the controls
-    raw        task -> (n, f) raw features of the rows of its level, dense or CSR; asked once a task, for the controls alone
+    raw        task -> raw features of the rows of its level; asked once a task, for the controls alone
     probes     named; each judges the tasks of its kinds. A task that none of them fits is judged by the default of its kind
     lightgbm   the boosted trees of the controls
     announce   gets one line a task and split
@@ -116,7 +116,7 @@ def judge(
                 named = ", ".join(name for name, _ in probes)
                 announce(f"{task.name}: {named} cannot judge a {task.kind} task; using {fitting[0][0]}.")
         if options.controls:
-            columns["raw"] = _instances(task, raw(task))
+            columns["raw"] = _instances(task, raw(task).values)
             columns["both"] = _beside(columns["raw"], columns["pretrained"])
         for number in range(min(options.splits or len(task.splits), len(task.splits))):
             for fraction in options.fractions:

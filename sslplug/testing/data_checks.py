@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from sslplug.contracts import Order, Task
@@ -153,18 +154,29 @@ def splits(material: Material) -> str:
 
 
 def raw_features(material: Material) -> str:
-    """Finite, one row a row of the level, the same every time, and blind to labels."""
+    """Never infinite, one row a row of the level, codes in categorical columns, the same every time, and blind to labels."""
     for task in material.data.tasks.values():
-        features = material.data.raw_features(task)
+        raw = material.data.raw_features(task)
+        features = raw.values
         instances = len(task.labels) if task.members is None else int(task.members.max()) + 1
-        if features.ndim != 2 or (len(features) != instances if task.members is None else len(features) < instances):
+        if features.ndim != 2 or (features.shape[0] != instances if task.members is None else features.shape[0] < instances):
             return f"raw_features({task.name!r}) is {features.shape}; expected ({instances}, f)."
-        if not np.isfinite(features).all():
-            row, column = np.argwhere(~np.isfinite(features))[0]
-            return f"raw_features({task.name!r}) is not finite at row {row}, column {column}."
-        if not np.array_equal(features, material.new_data().raw_features(_shuffled(task))):
+        if np.isinf(_numbers(features)).any():
+            return f"raw_features({task.name!r}) holds an infinity; give NaN for a missing value and finite numbers else."
+        for column in raw.categorical:
+            codes = np.asarray(features[:, column])
+            if not (np.isnan(codes) | ((codes >= 0) & (codes == np.round(codes)))).all():
+                return f"raw_features({task.name!r}): column {column} is categorical but holds other values than codes 0, 1, ..."
+        if not np.array_equal(
+            _numbers(features), _numbers(material.new_data().raw_features(_shuffled(task)).values), equal_nan=True
+        ):
             return f"raw_features({task.name!r}) changes when the labels are shuffled; features may not look at labels."
     return ""
+
+
+def _numbers(features: np.ndarray | sparse.csr_matrix) -> np.ndarray:
+    """The stored numbers."""
+    return features.data if isinstance(features, sparse.csr_matrix) else features
 
 
 def _shuffled(task: Task) -> Task:

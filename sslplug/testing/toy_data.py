@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import DataContext, Options, Order, Split, Target, Task, View
+from sslplug.contracts import DataContext, Options, Order, RawFeatures, Split, Target, Task, View
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 
@@ -113,6 +113,7 @@ class Clusters:
         self.cells = cells.astype(np.float32)
         self.spec = ToySpec(t, f)
         self.tasks: Mapping[str, Task] = {"cluster": self._task(options, classes.astype(np.int64), generator)}
+        self.fitted: Mapping[str, Any] = {}
         self.description: Mapping[str, Any] = {
             "name": "clusters",
             "rows": n,
@@ -165,10 +166,10 @@ class Clusters:
         for start in range(0, len(self.cells), 128):
             yield clean(self.batch(np.arange(start, min(start + 128, len(self.cells)))))
 
-    def raw_features(self, task: Task) -> np.ndarray:
+    def raw_features(self, task: Task) -> RawFeatures:
         """(n, t*f + 3f): all cells, and their mean, largest and smallest over the cells."""
         flat = self.cells.reshape(len(self.cells), -1)
-        return np.concatenate([flat, self.cells.mean(1), self.cells.max(1), self.cells.min(1)], axis=1)
+        return RawFeatures(np.concatenate([flat, self.cells.mean(1), self.cells.max(1), self.cells.min(1)], axis=1))
 
 
 def clean(batch: ToyBatch, role: str = "") -> View:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from sslplug.contracts import Kind, Split, Task
+from sslplug.contracts import Kind, RawFeatures, Split, Task
 from sslplug.errors import DataError, UsageError
 from sslplug.evaluation import PROBES, EvaluateOptions, Score, judge
 from sslplug.evaluation.fractions import shrink
@@ -42,7 +42,9 @@ def run(
 ) -> list[Score]:
     named = [(name, PROBES[name].build(PROBES[name].options())) for name in probes]
     features = {"pretrained": {one.level: good}, "untrained": {one.level: poor}}
-    return judge([one], features, raw, named, TREES, EvaluateOptions(**options), 0, lambda line: None)
+    return judge(
+        [one], features, lambda task: RawFeatures(raw(task)), named, TREES, EvaluateOptions(**options), 0, lambda line: None
+    )
 
 
 def test_controls_stand_beside_every_score() -> None:
@@ -51,7 +53,7 @@ def test_controls_stand_beside_every_score() -> None:
     scores = judge(
         [task(labels, splits=2)],
         {"pretrained": {"cell": good}, "untrained": {"cell": noise}},
-        lambda t: noise,
+        lambda t: RawFeatures(noise),
         [],
         TREES,
         EvaluateOptions(),
@@ -103,7 +105,7 @@ def test_test_labels_do_not_reach_the_probe() -> None:
     other[test] = np.random.default_rng(0).permutation(labels[test])
     for y in (labels, other):
         judge(
-            [task(y)], {"pretrained": {"cell": good}}, lambda t: noise, [("spy", Spy())], TREES,
+            [task(y)], {"pretrained": {"cell": good}}, lambda t: RawFeatures(noise), [("spy", Spy())], TREES,
             EvaluateOptions(controls=False), 0, lambda line: None,
         )  # fmt: skip
     assert np.array_equal(*seen)
@@ -164,7 +166,7 @@ def test_a_probe_of_another_kind_is_replaced_and_said_so() -> None:
     lines: list[str] = []
     named = [("ridge", PROBES["ridge"].build(PROBES["ridge"].options()))]
     scores = judge(
-        [task(labels)], {"pretrained": {"cell": good}}, lambda t: noise, named, TREES,
+        [task(labels)], {"pretrained": {"cell": good}}, lambda t: RawFeatures(noise), named, TREES,
         EvaluateOptions(controls=False), 0, lines.append,
     )  # fmt: skip
     assert {s.probe for s in scores} == {"logistic"}
@@ -185,11 +187,20 @@ def test_what_cannot_be_judged_is_refused() -> None:
     with pytest.raises(DataError, match="all 100 training rows are of class 1"):
         run(task(same), good, noise, lambda t: noise)
     with pytest.raises(DataError, match="judges level 'cell', but the pretrained encoder made row"):
-        judge([task(labels)], {"pretrained": {"row": good}}, lambda t: noise, [], TREES, EvaluateOptions(), 0, print)
+        judge(
+            [task(labels)],
+            {"pretrained": {"row": good}},
+            lambda t: RawFeatures(noise),
+            [],
+            TREES,
+            EvaluateOptions(),
+            0,
+            print,
+        )
     with pytest.raises(DataError, match="399 rows of features for 400 labels"):
         run(task(labels), good[:-1], noise, lambda t: noise)
     with pytest.raises(UsageError, match="expected 'pretrained'"):
-        judge([task(labels)], {}, lambda t: noise, [], TREES, EvaluateOptions(), 0, print)
+        judge([task(labels)], {}, lambda t: RawFeatures(noise), [], TREES, EvaluateOptions(), 0, print)
 
 
 def test_a_class_absent_from_training_is_missed_not_refused() -> None:

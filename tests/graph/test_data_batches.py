@@ -49,7 +49,7 @@ def test_the_default_data_is_complete_without_a_data_root(make: Make, name: str,
         assert torch.cat([view.ids[level] for view in views]).tolist() == list(range(count))
     assert sum(view.data.num_edges for view in views) == data.spec.num_edges
     for task in data.tasks.values():
-        raw = data.raw_features(task)
+        raw = data.raw_features(task).values
         assert raw.shape[0] == (data.spec.num_nodes if task.level == "node" else data.spec.num_graphs)
         assert np.isfinite(raw).all()
 

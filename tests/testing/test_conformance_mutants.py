@@ -14,7 +14,7 @@ import torch
 from pydantic import field_serializer
 from torch import nn
 
-from sslplug.contracts import Component, Embedding, Order, Plugin, Target, Task, View
+from sslplug.contracts import Component, Embedding, Order, Plugin, RawFeatures, Target, Task, View
 from sslplug.randomness import Rng
 from sslplug.testing import toy_data, toy_encoder, toy_views
 from sslplug.testing.checks import cases, check_plugin
@@ -303,15 +303,20 @@ class Renamed(toy_data.Clusters):
 
 
 class CheatingFeatures(toy_data.Clusters):
-    def raw_features(self, task: Task) -> np.ndarray:
-        return np.concatenate([super().raw_features(task), task.labels[:, None]], axis=1)
+    def raw_features(self, task: Task) -> RawFeatures:
+        return RawFeatures(np.concatenate([super().raw_features(task).values, task.labels[:, None]], axis=1))
 
 
-class NanFeatures(toy_data.Clusters):
-    def raw_features(self, task: Task) -> np.ndarray:
-        features = super().raw_features(task).copy()
-        features[3, 4] = np.nan
-        return features
+class InfiniteFeatures(toy_data.Clusters):
+    def raw_features(self, task: Task) -> RawFeatures:
+        features = super().raw_features(task).values.copy()
+        features[3, 4] = np.inf
+        return RawFeatures(features)
+
+
+class NoCodes(toy_data.Clusters):
+    def raw_features(self, task: Task) -> RawFeatures:
+        return RawFeatures(super().raw_features(task).values, categorical=(2,))
 
 
 class NoHash(toy_data.Clusters):
@@ -329,7 +334,8 @@ DATA: list[tuple[str, type[toy_data.Clusters]]] = [
     ("data/rows-complete", DoubledRows),
     ("data/splits", Renamed),
     ("data/raw-features", CheatingFeatures),
-    ("data/raw-features", NanFeatures),
+    ("data/raw-features", InfiniteFeatures),
+    ("data/raw-features", NoCodes),
     ("data/description", NoHash),
 ]
 

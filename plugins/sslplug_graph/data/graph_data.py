@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sslplug.contracts import LabelledRows, Order, Target, Task, View
+from sslplug.contracts import LabelledRows, Order, RawFeatures, Target, Task, View
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_graph.batch import CsrMatrix, Features, GraphBatch
@@ -93,9 +94,10 @@ class BigGraph:
         tasks: Mapping[str, Task],
         description: Mapping[str, Any],
         fanouts: Sequence[int] | None = None,
+        fitted: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         nodes = features.shape[0]
-        self.tasks, self.description = tasks, description
+        self.tasks, self.description, self.fitted = tasks, description, fitted
         self.spec = GraphSpec(
             features.shape[1], nodes, edges.shape[1], 1, "node", sparse.issparse(features), fanouts is not None
         )
@@ -125,11 +127,11 @@ class BigGraph:
         """The whole clean graph."""
         yield View(self._whole, ids={"node": self._whole.node_ids, "graph": self._whole.graph_ids})
 
-    def raw_features(self, task: Task) -> Any:
+    def raw_features(self, task: Task) -> RawFeatures:
         """See :func:`sslplug_graph.raw_features.node_table`."""
         if task.level != "node":
             raise DataError(f"Task {task.name!r} judges {task.level!r} rows; one big graph has raw features of nodes alone.")
-        return node_table(*self._raw)
+        return RawFeatures(node_table(*self._raw))
 
     def _full(self, order: Order) -> GraphBatch:
         if order.world == 1:
@@ -179,8 +181,9 @@ class SmallGraphs:
         graphs: int,
         tasks: Mapping[str, Task],
         description: Mapping[str, Any],
+        fitted: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.tasks, self.description = tasks, description
+        self.tasks, self.description, self.fitted = tasks, description, fitted
         self.spec = GraphSpec(
             features.shape[1], features.shape[0], edges.shape[1], graphs, "graph", sparse.issparse(features)
         )
@@ -203,9 +206,9 @@ class SmallGraphs:
             batch = self.gather(torch.arange(start, min(start + ROWS_PER_BATCH, self.spec.num_graphs)))
             yield View(batch, ids={"node": batch.node_ids, "graph": batch.graph_ids})
 
-    def raw_features(self, task: Task) -> Any:
+    def raw_features(self, task: Task) -> RawFeatures:
         """See :func:`sslplug_graph.raw_features.graph_table` and ``node_table``."""
-        return node_table(self._raw[0], self._raw[1]) if task.level == "node" else graph_table(*self._raw)
+        return RawFeatures(node_table(self._raw[0], self._raw[1]) if task.level == "node" else graph_table(*self._raw))
 
     def gather(self, graphs: Tensor) -> GraphBatch:
         """The batch of ``graphs`` (m,) int64, in that order."""
