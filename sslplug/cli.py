@@ -85,6 +85,7 @@ def recipes(plugin: str | None) -> None:
 @click.option("--plugin", required=True, help="The domain; `sslplug plugins` lists them.")
 @click.option("--recipe", help="A shipped recipe's name or a YAML file; else the plugin's default.")
 @click.option("--data", help="A data name of the plugin, or a file or folder of your own.")
+@click.option("--target", help="The column to predict in --data; short for --set data.target=COLUMN.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs, with seeds counted up.")
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go."
@@ -98,6 +99,7 @@ def train(
     plugin: str,
     recipe: str | None,
     data: str | None,
+    target: str | None,
     seeds: int,
     runs: Path,
     download: bool,
@@ -109,7 +111,8 @@ def train(
     """Train a recipe and judge the embeddings beside their controls."""
     from sslplug import stages
 
-    changes = [*_data_overrides(plugin, data), *overrides]
+    aim = [f"data.target={json.dumps(target)}"] if target else []
+    changes = [*_data_overrides(plugin, data), *aim, *overrides]
     folders = stages.train(
         plugin,
         recipe,
