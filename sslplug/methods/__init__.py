@@ -6,6 +6,7 @@ from types import MappingProxyType
 from sslplug.contracts import Component
 from sslplug.methods.bootstrap import BOOTSTRAP
 from sslplug.methods.joint import JOINT
+from sslplug.methods.latent_prediction import LATENT_PREDICTION
 from sslplug.methods.local_global import LOCAL_GLOBAL
 from sslplug.methods.momentum_contrast import MOMENTUM_CONTRAST
 from sslplug.methods.predict_targets import MASKED, PRETEXT
@@ -17,6 +18,7 @@ METHODS: Mapping[str, Component] = MappingProxyType(
         "bootstrap": BOOTSTRAP,
         "momentum_contrast": MOMENTUM_CONTRAST,
         "masked": MASKED,
+        "latent_prediction": LATENT_PREDICTION,
         "local_global": LOCAL_GLOBAL,
         "pretext": PRETEXT,
         "weighted_sum": WEIGHTED_SUM,
