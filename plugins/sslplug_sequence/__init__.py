@@ -1,0 +1,1 @@
+"""The sequence package: wearable signals (``signals``) and event sequences (``events``), two plugins."""

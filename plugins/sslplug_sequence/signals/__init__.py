@@ -1,0 +1,1 @@
+"""The wearable plugin: regularly sampled signals of one or several devices, cut into windows."""
