@@ -1,0 +1,20 @@
+"""Methods that the engine does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sslplug.contracts import Component, tags
+from sslplug_tabular.methods import supremix
+
+METHODS: Mapping[str, Component] = MappingProxyType(
+    {
+        "supremix": Component(
+            supremix.SupReMixOptions,
+            supremix.build,
+            "Supervised contrast for numbers: hard negatives and positives by mixing embeddings (SupReMix)",
+            needs=tags("pair", "labels"),
+        ),
+    }
+)
