@@ -2,6 +2,8 @@
 
     L = mean over rows and columns of (p - t)^2
 
+or, with ``smooth`` b, of (p - t)^2 / (2 b) where |p - t| < b and |p - t| - b / 2 beyond (smooth L1: Girshick 2015; I-JEPA, b 1).
+
 Smaller is better; 0 is perfect. Distribution: "mean".
 """
 
@@ -9,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from sslplug.contracts import Component, Distribution, Options, tags
@@ -18,7 +22,11 @@ from sslplug.objectives.embeddings import exactly, wide
 
 
 class MseOptions(Options):
-    """The squared error has no options."""
+    """Options of the squared error."""
+
+    smooth: float = Field(
+        0.0, ge=0, description="Error from which the loss grows linearly (smooth L1); 0: squared everywhere."
+    )
 
 
 class SquaredError(nn.Module):
@@ -26,6 +34,10 @@ class SquaredError(nn.Module):
 
     distribution: Distribution = "mean"
     most_views: int | None = 2
+
+    def __init__(self, smooth: float) -> None:
+        super().__init__()
+        self.smooth = smooth
 
     def forward(
         self, views: Sequence[Tensor], ids: Sequence[Tensor] | None = None, negatives: Tensor | None = None
@@ -41,13 +53,16 @@ class SquaredError(nn.Module):
                 "and at least one row; give the target its last dimension, or the head the target's width."
             )
         with exactly(prediction):
-            error = (wide(prediction) - target).square().mean()
+            if self.smooth:
+                error = F.smooth_l1_loss(wide(prediction), wide(target), beta=self.smooth)
+            else:
+                error = (wide(prediction) - target).square().mean()
             return {"mse": error * rank_weight(len(prediction))}
 
 
 def build(options: MseOptions, dim: int) -> SquaredError:
     """The squared error; it takes any width."""
-    return SquaredError()
+    return SquaredError(options.smooth)
 
 
 MSE = Component(MseOptions, build, "Mean squared error of a prediction", provides=tags("score:prediction"))
