@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,6 +79,12 @@ def build_data(resolved: Resolved, context: DataContext) -> DomainData:
     return data
 
 
+def build_encoder(resolved: Resolved, spec: Any, device: torch.device) -> nn.Module:
+    """The recipe's encoder for data of this spec, with the parameters training starts from."""
+    rng = Rng.root(resolved.seed).fork("encoder")
+    return _seeded(rng, lambda: _build(resolved.picked["encoder"], spec)).to(device)
+
+
 def compose(resolved: Resolved, schema: Schema, data: DomainData, device: torch.device) -> Composed:
     """All objects of a run. Parameters depend on the recipe's seed alone; global randomness is left as it was."""
     options = resolved.sections["train"]
@@ -86,14 +93,10 @@ def compose(resolved: Resolved, schema: Schema, data: DomainData, device: torch.
     tasks = dict(data.tasks)
     if labels is not None:
         tasks[labels.task.name] = replace(labels.task, splits=(labels.task.splits[options.split],))
-    root = Rng.root(resolved.seed)
-
-    def new_encoder() -> nn.Module:
-        return _seeded(root.fork("encoder"), lambda: _build(resolved.picked["encoder"], data.spec)).to(device)
-
+    new_encoder = partial(build_encoder, resolved, data.spec, device)
     encoder = new_encoder()
     method = _seeded(
-        root.fork("method"),
+        Rng.root(resolved.seed).fork("method"),
         lambda: _method(resolved.picked, encoder, schema, data, labels),
     )
     if options.batch_size % options.accumulate:

@@ -15,7 +15,7 @@ FLOORS = (
     ("build",),
     ("stages",),
     ("testing",),
-    ("cli",),
+    ("cli", "sklearn_face"),
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 # On the second floor recipes and ranks are said in the words of the contracts.

@@ -1,9 +1,22 @@
-"""Stages: train, evaluate, embed, export, compare. They hand over through the run folder alone."""
+"""Stages: train, evaluate, embed, export, compare. They hand over through the run folder; tables in memory do without."""
 
 from sslplug.stages.embeddings import embed, export
 from sslplug.stages.evaluate import evaluate
+from sslplug.stages.memory import Trained, embed_memory, fit_memory
 from sslplug.stages.recipes import schema
 from sslplug.stages.report import compare, doctor
 from sslplug.stages.train import resume, train
 
-__all__ = ["compare", "doctor", "embed", "evaluate", "export", "resume", "schema", "train"]
+__all__ = [
+    "Trained",
+    "compare",
+    "doctor",
+    "embed",
+    "embed_memory",
+    "evaluate",
+    "export",
+    "fit_memory",
+    "resume",
+    "schema",
+    "train",
+]

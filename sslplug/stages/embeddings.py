@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
+from sslplug.build import build_data, build_encoder
 from sslplug.errors import RunFolderError, UsageError
 from sslplug.evaluation import embed as embed_rows
 from sslplug.recipe import dump
+from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import write_text
-from sslplug.stages.session import data_context, open_session, recipe_of_run
+from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run, say_notes
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
 
@@ -40,41 +45,50 @@ def write_embeddings(file: Path, rows: np.ndarray) -> None:
 def embed(run: Path, *, data: str | None, overrides: Sequence[str], out: Path, device: str, data_root: Path | None) -> None:
     """Embed data with a run's trained encoder: its own data, or another of the same kind named by ``data`` or overrides.
 
+    New rows are encoded by what the run fitted on its training data (scalers, vocabularies); nothing is fitted anew.
     Raises UsageError when the new data does not fit the encoder.
     """
     changes = [*([f"data={data}"] if data else []), *overrides]
-    resolved, schema = recipe_of_run(run, changes)
-    session = open_session(resolved, schema, data_context(data_root, resolved.seed, False), choose_device(device))
-    found, _ = checkpoint.newest(run / "checkpoints")
-    encoder = session.composed.method.encoder
-    assert isinstance(encoder, torch.nn.Module)  # the Method contract
-    _load_encoder(encoder, found, session.composed.data.description)
-    levels = embed_rows(encoder, session.composed.data.rows(), session.device)
-    write_embeddings(out, levels[session.composed.data.level])
+    resolved, _ = recipe_of_run(run, changes)
+    where = choose_device(device)
+    context = replace(data_context(data_root, resolved.seed, False), fitted=fitted_of_run(run))
+    rows = build_data(resolved, context)
+    say_notes(rows)
+    found, complaints = checkpoint.newest(run / "checkpoints")
+    for complaint in complaints:
+        say(complaint)
+    encoder = build_encoder(resolved, rows.spec, where)
+    load_encoder(encoder, encoder_weights(found), str(run), rows.description)
+    write_embeddings(out, embed_rows(encoder, rows.rows(), where)[rows.level])
 
 
 def export(run: Path, out: Path) -> None:
-    """A folder for use elsewhere: the encoder's weights (safetensors) and the recipe that builds it."""
+    """A folder for use elsewhere: the encoder's weights (safetensors), the recipe that builds it, what its data fitted."""
     resolved, _ = recipe_of_run(run, [])
     found, _ = checkpoint.newest(run / "checkpoints")
-    weights = {name: tensor for name, tensor in found.model.items() if name.startswith("encoder.")}
+    fitted = json.dumps(fitted_of_run(run)) + "\n"
     try:
         out.mkdir(parents=True, exist_ok=True)
         hidden = out / f".encoder.safetensors.{os.getpid()}"
-        save_file({name.removeprefix("encoder."): tensor for name, tensor in weights.items()}, hidden)
+        save_file(encoder_weights(found), hidden)
         os.replace(hidden, out / "encoder.safetensors")
         write_text(out / "recipe.yaml", dump(resolved))
+        write_text(out / "fitted.json", fitted)
     except OSError as error:
         raise RunFolderError(
             f"{out}: the export could not be written ({error}); free space or choose another folder."
         ) from error
 
 
-def _load_encoder(encoder: torch.nn.Module, found: checkpoint.Checkpoint, data: Mapping[str, Any]) -> None:
-    """Put a checkpoint's encoder to use on ``data``, which its description names. UsageError where they do not fit."""
-    weights = {n.removeprefix("encoder."): t for n, t in found.model.items() if n.startswith("encoder.")}
+def encoder_weights(found: checkpoint.Checkpoint) -> dict[str, Tensor]:
+    """The encoder's tensors of a checkpoint, by their names in the encoder."""
+    return {name.removeprefix("encoder."): t for name, t in found.model.items() if name.startswith("encoder.")}
+
+
+def load_encoder(encoder: torch.nn.Module, weights: Mapping[str, Tensor], trained: str, data: Mapping[str, Any]) -> None:
+    """Put trained weights to use on ``data``, which its description names. UsageError where they do not fit."""
     try:
-        checkpoint.load_model(encoder, weights, found.folder)
+        checkpoint.load_model(encoder, weights, Path(trained))
     except RunFolderError as error:
         own = checkpoint.model_tensors(encoder)
         apart = [name for name in sorted(own.keys() & weights.keys()) if own[name].shape != weights[name].shape]
@@ -82,6 +96,6 @@ def _load_encoder(encoder: torch.nn.Module, found: checkpoint.Checkpoint, data: 
             f"{name} would be {tuple(own[name].shape)} and was trained as {tuple(weights[name].shape)}" for name in apart
         ]
         raise UsageError(
-            f"Data {data.get('name', 'unnamed')!r} does not fit the encoder of {found.folder.parent.parent}: "
+            f"Data {data.get('name', 'unnamed')!r} does not fit the encoder of {trained}: "
             f"{f'{shapes[0]}.' if shapes else error} Give data with the columns that the encoder was trained on."
         ) from error

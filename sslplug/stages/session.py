@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sslplug import discovery
 from sslplug.build import Composed, build_data, compose, schema_of
-from sslplug.contracts import DataContext
-from sslplug.errors import RunFolderError
+from sslplug.contracts import DataContext, DomainData
+from sslplug.errors import PluginError, RunFolderError
 from sslplug.recipe import Resolved, Schema, read_recipe
+from sslplug.reporting.progress import say
+from sslplug.reporting.runfolder import write_text
 from sslplug.stages.recipes import checked
 
 
@@ -51,3 +55,41 @@ def recipe_of_run(run: Path, overrides: Sequence[str]) -> tuple[Resolved, Schema
         raise RunFolderError(f"{file}: names no plugin; expected the resolved recipe that `sslplug train` wrote.")
     schema = schema_of(discovery.load(plugin))
     return checked(raw, overrides, schema, str(file)), schema
+
+
+def fitted_text(data: DomainData) -> str:
+    """What the data fitted, as the JSON that run folders keep. PluginError where JSON cannot hold it."""
+    try:
+        return json.dumps(dict(data.fitted), allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        name = data.description.get("name", "unnamed")
+        raise PluginError(
+            f"Data {name!r}: JSON cannot hold what it fitted ({error}); the plugin must give plain finite numbers, words, "
+            "lists and dicts as DomainData.fitted."
+        ) from error
+
+
+def keep_fitted(run: Path, data: DomainData) -> None:
+    """Write what the data fitted to the run folder, for new data to be encoded by."""
+    write_text(run / "fitted.json", fitted_text(data))
+
+
+def fitted_of_run(run: Path) -> Mapping[str, Any]:
+    """What :func:`keep_fitted` wrote. RunFolderError where it is missing or damaged."""
+    file = run / "fitted.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"{file}: missing or damaged ({error}); without the scalers and vocabularies of the training data nothing new can "
+            "be encoded. Restore it, or train the run anew."
+        ) from error
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{file}: holds a {type(content).__name__}; expected an object of named values.")
+    return content
+
+
+def say_notes(data: DomainData) -> None:
+    """Print what the data found and handled."""
+    for note in data.description.get("notes", ()):
+        say(f"{data.description.get('name', 'data')}: {note}")

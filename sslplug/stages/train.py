@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from sslplug.stages.evaluate import judge_run
 from sslplug.stages.interrupt import listening
 from sslplug.stages.recipes import chosen
 from sslplug.stages.report import show
-from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
+from sslplug.stages.session import Session, data_context, keep_fitted, open_session, recipe_of_run, say_notes
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device, process_group
 from sslplug.training.loop import Outcome, Reporter, Run, TrainOptions
@@ -54,11 +54,12 @@ def train(
     with process_group(where):
         for seed in range(first.seed, first.seed + seeds):
             resolved = chosen(loaded, recipe, [*overrides, f"seed={seed}"], schema)
-            folder = _new_folder(resolved, runs)
+            folder = new_folder(resolved, runs)
             session = open_session(resolved, schema, data_context(data_root, seed, download), where)
+            if distributed.rank() == 0:
+                keep_fitted(folder, session.composed.data)
             if seed == first.seed and distributed.rank() == 0:
-                for note in session.composed.data.description.get("notes", ()):
-                    say(f"{session.composed.data.description.get('name', 'data')}: {note}")
+                say_notes(session.composed.data)
             _train_session(session, folder, None)
             folders.append(folder)
             if evaluate and distributed.rank() == 0:
@@ -102,7 +103,7 @@ def _complete(run: Path, evaluate: bool) -> bool:
     return bool(metrics.get("finished")) and ("scores" in metrics or not evaluate)
 
 
-def _new_folder(resolved: Resolved, runs: Path) -> Path:
+def new_folder(resolved: Resolved, runs: Path) -> Path:
     """The run folder with recipe and environment; ranks other than the first learn its name from the first."""
     names: list[object] = [None]
     if distributed.rank() == 0:
@@ -118,55 +119,17 @@ def _new_folder(resolved: Resolved, runs: Path) -> Path:
 def _train_session(
     session: Session, folder: Path, resume_from: checkpoint.Checkpoint | None, complaints: Sequence[str] = ()
 ) -> Outcome:
-    """Run the loop with its reporters; write what it found to the run's metrics.json."""
-    resolved, composed = session.resolved, session.composed
-    options, optim = resolved.sections["train"], resolved.sections["optim"]
-    assert isinstance(options, TrainOptions)  # the schema says so
-    assert isinstance(optim, OptimOptions)
+    """Run the loop with its reporters and signals; write what it found to the run's metrics.json."""
+    resolved = session.resolved
     start = 0 if resume_from is None else int(resume_from.state["step"])
-    total = options.epochs * (len(composed.batches_of(0)) // options.accumulate)
     for complaint in complaints if distributed.rank() == 0 else ():
         say(complaint)
-    encoder = composed.method.encoder
-    assert isinstance(encoder, torch.nn.Module)  # the Method contract
     title = f"{resolved.plugin}/{resolved.name} seed {resolved.seed}"
-    with listening() as stop, _reporting(folder, title, start, total, resume_from is not None) as reporter:
-        outcome = train_loop(
-            Run(
-                method=composed.method,
-                optimizer=make_optimizer(composed.method, optim),
-                optim=optim,
-                options=options,
-                seed=resolved.seed,
-                device=session.device,
-                batches_of=composed.batches_of,
-                embed=partial(_embed_rows, session, encoder),
-                health=diagnostics.health,
-                collapse=diagnostics.collapse,
-                reporter=reporter,
-                checkpoints=folder / "checkpoints",
-                stop=stop,
-            ),
-            resume_from,
-        )
+    total = total_steps(session)
+    with listening() as stop, reporting(folder, title, start, total, resume_from is not None) as reporter:
+        outcome = train_loop(loop_run(session, folder, reporter, stop), resume_from)
     if distributed.rank() == 0:
-        update_json(
-            folder / "metrics.json",
-            {
-                "format": 1,
-                "plugin": resolved.plugin,
-                "recipe": resolved.name,
-                "seed": resolved.seed,
-                "data": dict(composed.data.description),
-                "steps": outcome.step,
-                "finished": not outcome.stopped,
-                "collapsed": outcome.collapsed,
-                "diagnostics": dict(outcome.diagnostics),
-                "training_seconds": outcome.seconds,
-                "device": session.device.type,
-                "world": distributed.world(),
-            },
-        )
+        keep_outcome(session, folder, outcome)
     if outcome.stopped:
         raise Interrupted(
             f"Stopped by signal {stop.signal_number} after step {outcome.step} of {total}; the state is checkpointed. "
@@ -176,36 +139,88 @@ def _train_session(
     return outcome
 
 
+def total_steps(session: Session) -> int:
+    """Optimiser steps of the whole run."""
+    options = session.resolved.sections["train"]
+    assert isinstance(options, TrainOptions)  # the schema says so
+    return options.epochs * (len(session.composed.batches_of(0)) // options.accumulate)
+
+
+def loop_run(session: Session, folder: Path, reporter: Reporter, stop: Callable[[], bool]) -> Run:
+    """All the loop needs to train a session into a run folder."""
+    resolved, composed = session.resolved, session.composed
+    options, optim = resolved.sections["train"], resolved.sections["optim"]
+    assert isinstance(options, TrainOptions)  # the schema says so
+    assert isinstance(optim, OptimOptions)
+    encoder = composed.method.encoder
+    assert isinstance(encoder, torch.nn.Module)  # the Method contract
+    return Run(
+        method=composed.method,
+        optimizer=make_optimizer(composed.method, optim),
+        optim=optim,
+        options=options,
+        seed=resolved.seed,
+        device=session.device,
+        batches_of=composed.batches_of,
+        embed=partial(_embed_rows, session, encoder),
+        health=diagnostics.health,
+        collapse=diagnostics.collapse,
+        reporter=reporter,
+        checkpoints=folder / "checkpoints",
+        stop=stop,
+    )
+
+
+def keep_outcome(session: Session, folder: Path, outcome: Outcome) -> None:
+    """Write what training came to into the run's metrics.json."""
+    resolved = session.resolved
+    update_json(
+        folder / "metrics.json",
+        {
+            "format": 1,
+            "plugin": resolved.plugin,
+            "recipe": resolved.name,
+            "seed": resolved.seed,
+            "data": dict(session.composed.data.description),
+            "steps": outcome.step,
+            "finished": not outcome.stopped,
+            "collapsed": outcome.collapsed,
+            "diagnostics": dict(outcome.diagnostics),
+            "training_seconds": outcome.seconds,
+            "device": session.device.type,
+            "world": distributed.world(),
+        },
+    )
+
+
 def _embed_rows(session: Session, encoder: torch.nn.Module) -> Mapping[str, Tensor]:
     arrays = embed(encoder, session.composed.data.rows(), session.device)
     return {level: torch.from_numpy(rows) for level, rows in arrays.items()}
 
 
 @contextmanager
-def _reporting(folder: Path, title: str, start: int, total: int, resumed: bool) -> Iterator[Reporter]:
-    """The first rank's numbers go to the log, TensorBoard and the progress bar; other ranks write nothing."""
-    if distributed.rank() != 0:
+def reporting(
+    folder: Path, title: str, start: int, total: int, resumed: bool, log: bool = True, show: bool = True
+) -> Iterator[Reporter]:
+    """The first rank's numbers go to the folder's log and TensorBoard, and to the progress bar; other ranks write nothing."""
+    if distributed.rank() != 0 or not (log or show):
         yield _Silent()
         return
-    monitor, progress = Monitor(folder, start if resumed else None), Progress(title, total, start)
+    monitor = Monitor(folder, start if resumed else None) if log else None
+    progress = Progress(title, total, start) if show else None
     try:
         yield _Loud(monitor, progress)
     except BaseException:
         with suppress(RunFolderError):  # what stopped the run is told, not what it broke
-            monitor.close()
+            if monitor is not None:
+                monitor.close()
         raise
     else:
-        monitor.close()
+        if monitor is not None:
+            monitor.close()
     finally:
-        progress.finish()
-
-
-class _Loud:
-    """To the log, TensorBoard and the progress bar."""
-
-    def __init__(self, monitor: Monitor, progress: Progress) -> None:
-        self.scalars = monitor.scalars
-        self.advance = progress.advance
+        if progress is not None:
+            progress.finish()
 
 
 class _Silent:
@@ -216,3 +231,13 @@ class _Silent:
 
     def advance(self, step: int, values: Mapping[str, float]) -> None:
         """Nothing."""
+
+
+class _Loud(_Silent):
+    """To the log and TensorBoard, and to the progress bar, where there are such."""
+
+    def __init__(self, monitor: Monitor | None, progress: Progress | None) -> None:
+        if monitor is not None:
+            self.scalars = monitor.scalars  # type: ignore[method-assign]
+        if progress is not None:
+            self.advance = progress.advance  # type: ignore[method-assign]

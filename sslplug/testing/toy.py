@@ -6,7 +6,7 @@ It is what ``docs/write-a-plugin.md`` walks through, and what the engine's own t
 from __future__ import annotations
 
 from sslplug.contracts import API, Component, Plugin, Tags, tags
-from sslplug.testing import toy_data, toy_encoder, toy_views
+from sslplug.testing import toy_data, toy_encoder, toy_memory, toy_views
 
 
 def crop_tags(options: toy_views.CropsOptions) -> Tags:
@@ -26,6 +26,9 @@ TOY = Plugin(
     data={
         "clusters": Component(
             toy_data.ClustersOptions, toy_data.build_clusters, "Gaussian clusters seen through many noisy cells"
+        ),
+        "memory": Component(
+            toy_memory.MemoryOptions, toy_memory.build_memory, "a table of numbers in memory, a column a cell"
         ),
     },
     views={

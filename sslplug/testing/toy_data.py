@@ -73,7 +73,7 @@ class ToyBatch:
 class ToyBatches(Sequence[ToyBatch]):
     """One rank's batches of one epoch; batch ``step`` is computed when asked for and depends on nothing else."""
 
-    data: Clusters
+    data: Cells
     order: Order
     size: int
 
@@ -97,44 +97,28 @@ class ToyBatches(Sequence[ToyBatch]):
         return self.data.batch(np.array_split(joined, order.world)[order.rank], order)
 
 
-class Clusters:
-    """The toy's :class:`sslplug.contracts.DomainData`."""
+class Cells:
+    """Rows of cells as :class:`sslplug.contracts.DomainData`.
+
+    cells  (n, t, f) float32
+    """
 
     level = "row"
 
-    def __init__(self, options: ClustersOptions, context: DataContext) -> None:
-        generator = Rng.root(context.seed).fork("clusters").numpy()
-        n, t, f = options.rows, options.cells, options.width
-        classes = generator.permutation(np.arange(n) % options.clusters)
-        centres = generator.normal(size=(options.clusters, f))
-        maps = generator.normal(size=(t, f, f)) / np.sqrt(f)
-        signal = np.einsum("nf,tfg->ntg", centres[classes], maps)
-        cells = options.signal * signal + generator.normal(size=(n, t, f))
-        self.cells = cells.astype(np.float32)
+    def __init__(
+        self, cells: np.ndarray, tasks: Mapping[str, Task], description: Mapping[str, Any], fitted: Mapping[str, Any]
+    ) -> None:
+        n, t, f = cells.shape
+        self.cells = cells
         self.spec = ToySpec(t, f)
-        self.tasks: Mapping[str, Task] = {"cluster": self._task(options, classes.astype(np.int64), generator)}
-        self.fitted: Mapping[str, Any] = {}
+        self.tasks, self.fitted = tasks, fitted
         self.description: Mapping[str, Any] = {
-            "name": "clusters",
+            **description,
             "rows": n,
             "cells": t,
             "width": f,
-            "preprocessing": "none",
-            "sha256": hashlib.sha256(self.cells.tobytes()).hexdigest(),
+            "sha256": hashlib.sha256(cells.tobytes()).hexdigest(),
         }
-
-    @staticmethod
-    def _task(options: ClustersOptions, classes: np.ndarray, generator: np.random.Generator) -> Task:
-        """Five rows a class on average for training, as many for validation, the rest for the test; ``splits`` times."""
-        few = 5 * options.clusters
-        splits = []
-        for _ in range(options.splits):
-            shuffled = generator.permutation(options.rows).astype(np.int64)
-            splits.append(Split(shuffled[:few], shuffled[few : 2 * few], shuffled[2 * few :]))
-        names = tuple(f"cluster {k}" for k in range(options.clusters))
-        return Task(
-            "cluster", "classification", "row", classes, splits, f"random, {few} train, {few} validation", classes=names
-        )
 
     def batch(self, rows: np.ndarray, order: Order | None = None) -> ToyBatch:
         """These rows as a batch of its own memory, with labels only where ``order`` allows them."""
@@ -170,6 +154,34 @@ class Clusters:
         """(n, t*f + 3f): all cells, and their mean, largest and smallest over the cells."""
         flat = self.cells.reshape(len(self.cells), -1)
         return RawFeatures(np.concatenate([flat, self.cells.mean(1), self.cells.max(1), self.cells.min(1)], axis=1))
+
+
+class Clusters(Cells):
+    """The clusters, made of the context's seed."""
+
+    def __init__(self, options: ClustersOptions, context: DataContext) -> None:
+        generator = Rng.root(context.seed).fork("clusters").numpy()
+        n, t, f = options.rows, options.cells, options.width
+        classes = generator.permutation(np.arange(n) % options.clusters)
+        centres = generator.normal(size=(options.clusters, f))
+        maps = generator.normal(size=(t, f, f)) / np.sqrt(f)
+        signal = np.einsum("nf,tfg->ntg", centres[classes], maps)
+        cells = options.signal * signal + generator.normal(size=(n, t, f))
+        tasks = {"cluster": self._task(options, classes.astype(np.int64), generator)}
+        super().__init__(cells.astype(np.float32), tasks, {"name": "clusters", "preprocessing": "none"}, {})
+
+    @staticmethod
+    def _task(options: ClustersOptions, classes: np.ndarray, generator: np.random.Generator) -> Task:
+        """Five rows a class on average for training, as many for validation, the rest for the test; ``splits`` times."""
+        few = 5 * options.clusters
+        splits = []
+        for _ in range(options.splits):
+            shuffled = generator.permutation(options.rows).astype(np.int64)
+            splits.append(Split(shuffled[:few], shuffled[few : 2 * few], shuffled[2 * few :]))
+        names = tuple(f"cluster {k}" for k in range(options.clusters))
+        return Task(
+            "cluster", "classification", "row", classes, splits, f"random, {few} train, {few} validation", classes=names
+        )
 
 
 def clean(batch: ToyBatch, role: str = "") -> View:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sslplug.contracts import DataContext, Order
 from sslplug.errors import DataError
 from sslplug_graph.data import DATA
 from sslplug_graph.data.files import Columns, read_files
+from sslplug_graph.data.graph_data import BigGraph
 
 NODES = {"id": ["a", "b", "c", "d"], "f": [1.0, 2.0, 3.0, 4.0], "g": [0, 1, 0, 1], "label": ["x", None, "y", "x"]}
 EDGES = {"source": ["a", "b", "c"], "target": ["b", "c", "c"]}
@@ -197,3 +199,30 @@ def test_the_component_trains_on_a_users_folder_below_the_data_root(tmp_path: Pa
     assert data.batches(Order(0, 0))[0].num_nodes == rows
     with pytest.raises(DataError, match="do not exist"):
         component.build(component.options(path="absent"), DataContext(tmp_path, tmp_path / "cache", 0))
+
+
+def of_files(path: Path, **context: object) -> BigGraph:
+    component = DATA["files"]
+    return component.build(
+        component.options(path=path, train_share=0.4, val_share=0.3), DataContext(None, path, 0, **context)
+    )
+
+
+def test_new_nodes_are_scaled_by_what_the_first_ones_fitted(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old = of_files(write(tmp_path / "old"))
+    fitted = json.loads(json.dumps(old.fitted))
+    assert fitted["columns"] == ["f", "g"]
+    moved = {"h": [7.0, 7.0], "g": [1, 0], "id": ["a", "b"], "f": [2.0, 12.5], "label": ["x", "x"]}
+    new = of_files(write(tmp_path / "new", nodes=moved, edges={"source": ["a"], "target": ["b"]}), fitted=fitted)
+    first, second = (next(iter(data.rows())).data.x.dense().numpy() for data in (old, new))
+    np.testing.assert_allclose(first.mean(0), 0, atol=1e-6)
+    np.testing.assert_array_equal(second[0], first[1])  # (2, 1) before and now, whatever stands beside it
+    assert second[1, 0] == pytest.approx((12.5 - 2.5) / np.std([1, 2, 3, 4]))
+    assert new.fitted == fitted
+    assert "columns 'h' of nodes.csv are no features of this run" in new.description["notes"]
+    assert not new.tasks  # one class alone would be refused where labels are read
+    (tmp_path / "new" / "nodes.csv").write_text("id,g\na,1\nb,2\n")
+    with pytest.raises(DataError, match=r"nodes\.csv: no column 'f'; it has id, g"):
+        of_files(tmp_path / "new", fitted=fitted)

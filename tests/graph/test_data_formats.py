@@ -1,3 +1,4 @@
+import json
 import pickle
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from sslplug_graph.data.download import locate, prove
 from sslplug_graph.data.graph_set import tidy_edges
 from sslplug_graph.data.npz_graphs import read_npz_graph
 from sslplug_graph.data.planetoid import _verified, assemble, read_planetoid
-from sslplug_graph.data.preprocessing import scale
+from sslplug_graph.data.preprocessing import fit, scale
 from sslplug_graph.data.tudataset import read_tudataset
 
 
@@ -173,11 +174,19 @@ def test_missing_tu_features_say_what_there_is(tmp_path: Path) -> None:
 
 def test_scaling() -> None:
     table = np.array([[1, 3], [0, 0], [2, 2]], np.float32)
-    assert scale(table, "row-normalised").tolist() == [[0.25, 0.75], [0, 0], [0.5, 0.5]]
-    assert scale(sparse.csr_matrix(table), "row-normalised").toarray().tolist() == [[0.25, 0.75], [0, 0], [0.5, 0.5]]
-    scaled = scale(np.hstack([table, np.ones((3, 1), np.float32)]), "standardised")
+    assert scale(table, "row-normalised", {}).tolist() == [[0.25, 0.75], [0, 0], [0.5, 0.5]]
+    assert scale(sparse.csr_matrix(table), "row-normalised", {}).toarray().tolist() == [[0.25, 0.75], [0, 0], [0.5, 0.5]]
+    wide = np.hstack([table, np.ones((3, 1), np.float32)])
+    fitted = json.loads(json.dumps(fit(wide, "standardised")))
+    scaled = scale(wide, "standardised", fitted)
     np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(scaled.std(0), [1, 1, 0], atol=1e-6)
+    np.testing.assert_array_equal(scale(wide[:1], "standardised", fitted), scaled[:1])
+    assert fit(wide, "raw") == fit(wide, "row-normalised") == {}
+    with pytest.raises(DataError, match="trained on features that were not"):
+        scale(wide, "standardised", {})
+    with pytest.raises(DataError, match="There are 2 node features; the encoder was trained on 3"):
+        scale(table, "standardised", fitted)
 
 
 def test_a_missing_set_says_how_to_get_it(tmp_path: Path) -> None:

@@ -56,10 +56,36 @@ def test_trains_judges_and_embeds(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert pq.read_table(tmp_path / "o.parquet").equals(pq.read_table(tmp_path / "people.parquet"))
     (other / "nodes.csv").write_text("id,age\n" + "".join(f"n{i},{i}\n" for i in range(NODES)))
     capsys.readouterr()
-    assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "p.parquet"), "--device", "cpu"]) == 2
+    assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "p.parquet"), "--device", "cpu"]) == 1
+    assert "others/nodes.csv: no column 'income'; it has id, age." in " ".join(capsys.readouterr().err.split())
+    digits = ["embed", str(file.parent), "--data", "digits", "-o", str(tmp_path / "d.parquet"), "--device", "cpu"]
+    assert run(digits) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "Data 'others' does not fit the encoder of" in said
-    assert "would be (1,) and was trained as (2,). Give data with the columns" in said
+    assert "Data 'digits' does not fit the encoder of" in said
+    assert "would be (64," in said
+    assert "and was trained as (2," in said
+    assert "Give data with the columns" in said
+
+
+def test_new_rows_are_scaled_as_the_training_rows_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the nodes, alone and shifted: embedded by the run's own means and deviations, not by theirs."""
+    assert train(tables(tmp_path / "people"), tmp_path / "runs") == 0
+    (file,) = (tmp_path / "runs").rglob("fitted.json")
+    lone = tmp_path / "lone"
+    lone.mkdir()
+    (lone / "edges.csv").write_text("source,target\n")
+    rows = (tmp_path / "people" / "nodes.csv").read_text().splitlines()
+    found = []
+    for name, kept in (("all", rows[1:]), ("few", rows[1:8])):
+        (lone / "nodes.csv").write_text("\n".join([rows[0], *kept]) + "\n")
+        out = tmp_path / f"{name}.parquet"
+        assert run(["embed", str(file.parent), "--data", str(lone), "-o", str(out), "--device", "cpu"]) == 0
+        found.append(np.stack([column.to_numpy() for column in pq.read_table(out).columns]))
+    np.testing.assert_array_equal(found[1], found[0][:, :7])  # without edges every node stands for itself
+    (file.parent / "fitted.json").unlink()
+    capsys.readouterr()
+    assert run(["embed", str(file.parent), "--data", str(lone), "-o", str(tmp_path / "x.parquet"), "--device", "cpu"]) == 1
+    assert "fitted.json: missing or damaged" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from sslplug_graph.data.digits import read_digits
 from sslplug_graph.data.download import locate, prove
 from sslplug_graph.data.files import Columns, read_files
 from sslplug_graph.data.graph_data import BigGraph, SmallGraphs
-from sslplug_graph.data.graph_set import GraphSet
+from sslplug_graph.data.graph_set import FloatMatrix, GraphSet
 from sslplug_graph.data.npz_graphs import read_npz_graph
 from sslplug_graph.data.options import (
     DegreeGraphOptions,
@@ -28,7 +28,7 @@ from sslplug_graph.data.options import (
     NodeOptions,
 )
 from sslplug_graph.data.planetoid import read_planetoid
-from sslplug_graph.data.preprocessing import scale
+from sslplug_graph.data.preprocessing import Scaling, fit, scale
 from sslplug_graph.data.tudataset import read_tudataset
 from sslplug_graph.tasks import graph_task, link_task, node_task, random_splits
 
@@ -89,8 +89,11 @@ def build_files(options: FileOptions, context: DataContext) -> BigGraph | SmallG
     path = next((place for place in places if place.exists()), None)
     if path is None:
         raise DataError(f"data.path: {' and '.join(map(str, places))} do not exist; give a folder or a .npz file.")
-    c = options.columns
-    graphs = read_files(path, Columns(c.source, c.target, c.id, c.label, c.graph, c.features), options.undirected)
+    c, fitted = options.columns, context.fitted
+    # Who embeds with a trained encoder asks for the features it was trained on, and for no label.
+    features = c.features if fitted is None else tuple(fitted.get("columns", c.features))
+    columns = Columns(c.source, c.target, c.id, c.label, c.graph, features)
+    graphs = read_files(path, columns, options.undirected, labelled=fitted is None)
     if graphs.level == "node":
         return big_graph(graphs, options, context)
     return small_graphs(graphs, options.folds, options.repeats, context, scaling=options.features)
@@ -117,7 +120,8 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
         notes.append("the link task's validation and test links are not in the graph, for every task of the run")
     description = describe(graphs, edges, notes, features=options.features, sampling=options.sampling.mode)
     fanouts = options.sampling.fanouts if options.sampling.mode == "neighbour" else None
-    return BigGraph(scale(graphs.features, options.features), edges, tasks, description, fanouts)
+    features, fitted = scaled(graphs, options.features, context)
+    return BigGraph(features, edges, tasks, description, fanouts, fitted)
 
 
 def small_graphs(
@@ -125,15 +129,23 @@ def small_graphs(
     folds: int,
     repeats: int,
     context: DataContext,
-    scaling: Literal["row-normalised", "raw", "standardised"] = "raw",
+    scaling: Scaling = "raw",
 ) -> SmallGraphs:
     """Makes the task and the batches of many graphs."""
     tasks: dict[str, Task] = {}
     if graphs.labels is not None and (graphs.labels >= 0).any():
         tasks["graph-class"] = graph_task(graphs.labels, folds, repeats, Rng.root(context.seed), graphs.classes)
     description = describe(graphs, graphs.edges, list(graphs.notes), features=scaling)
-    features = scale(graphs.features, scaling)
-    return SmallGraphs(features, graphs.edges, graphs.graph, graphs.graphs, tasks, description)
+    features, fitted = scaled(graphs, scaling, context)
+    return SmallGraphs(features, graphs.edges, graphs.graph, graphs.graphs, tasks, description, fitted)
+
+
+def scaled(graphs: GraphSet, how: Scaling, context: DataContext) -> tuple[FloatMatrix, Mapping[str, Any]]:
+    """Scaled features, and what scaled them: what the encoder's own data fitted, else what this data fits."""
+    fitted = context.fitted
+    if fitted is None:
+        fitted = fit(graphs.features, how) | ({"columns": list(graphs.columns)} if graphs.columns else {})
+    return scale(graphs.features, how, fitted), fitted
 
 
 def describe(graphs: GraphSet, edges: np.ndarray, notes: list[str], **preprocessing: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Everything malformed is refused with file, row (counted from 1, without the head
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,15 @@ class Columns:
     features: tuple[str, ...]
 
 
-def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
-    """The graph at ``path``.
+def read_files(path: Path, columns: Columns, undirected: bool, labelled: bool = True) -> GraphSet:
+    """The graph at ``path``; its labels are read only where ``labelled``.
 
     A folder holds ``edges`` and ``nodes``, each ``.parquet`` or ``.csv``, and for many labelled graphs ``graphs`` with the
     columns ``graph`` and ``label``. Where the edge table too has the graph column, node ids need only be unique in a graph.
     A ``.npz`` holds ``edge_index`` (2, E) and ``x`` (N, F), and optionally ``y`` ((N,) or (G,)) and ``graph`` (N,).
     """
     if path.suffix == ".npz":
-        return _read_npz(path, undirected)
+        return _read_npz(path, undirected, labelled)
     if not path.is_dir():
         what = "a single file" if path.exists() else "not there"
         raise DataError(f"{path}: {what}; expected a folder with edges.* and nodes.* (.parquet or .csv), or a .npz file.")
@@ -68,11 +68,17 @@ def read_files(path: Path, columns: Columns, undirected: bool) -> GraphSet:
     if not wanted:
         raise DataError(f"{node_path}: no feature beside {', '.join(sorted(t for t in taken if t))}; add at least one.")
     features = np.stack([_feature(node_path, nodes, name) for name in wanted], axis=1)
+    unused = ", ".join(repr(name) for name in nodes.column_names if name not in taken and name not in wanted)
+    notes = [f"columns {unused} of {node_path.name} are no features of this run"] if unused else []
     if columns.graph is None:
-        labels, classes = _labels(node_path, nodes, columns.label)
+        labels, classes = _labels(node_path, nodes, columns.label) if labelled else (None, ())
         zeros = np.zeros(len(ids), np.int64)
-        return _finish(path.name, features, ends, zeros, 1, labels, classes, "node", undirected)
-    return _many(path, node_path, edge_path, nodes, columns, features, ends, undirected)
+        found = _finish(path.name, features, ends, zeros, 1, labels, classes, "node", undirected)
+    else:
+        found = _many(
+            path, node_path, edge_path, nodes, columns.graph, columns.label if labelled else None, features, ends, undirected
+        )
+    return replace(found, columns=tuple(wanted), notes=(*found.notes, *notes))
 
 
 def _many(
@@ -80,30 +86,32 @@ def _many(
     node_path: Path,
     edge_path: Path,
     nodes: pa.Table,
-    columns: Columns,
+    column: str,
+    label: str | None,
     features: np.ndarray,
     ends: list[np.ndarray],
     undirected: bool,
 ) -> GraphSet:
-    assert columns.graph is not None
-    owner = _keys(node_path, nodes, columns.graph, None)
+    """Graphs named in ``column``, their classes in the graph table's column ``label``; None: labels are not read."""
+    owner = _keys(node_path, nodes, column, None)
     names = pc.unique(owner)
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     if any((path / f"graphs{suffix}").exists() for suffix in (".parquet", ".csv")):
         graph_path = table_path(path, "graphs")
         table = read_table(graph_path)
-        require(graph_path, table, columns.graph, columns.label)
-        listed = _keys(graph_path, table, columns.graph, None)
-        _no_repeats(graph_path, columns.graph, listed)
+        require(graph_path, table, column, *([] if label is None else [label]))
+        listed = _keys(graph_path, table, column, None)
+        _no_repeats(graph_path, column, listed)
         missing = pc.index_in(names, value_set=listed).null_count
         if missing:
-            raise DataError(f"{graph_path}, column {columns.graph!r}: {missing} graphs of {node_path.name} are missing.")
+            raise DataError(f"{graph_path}, column {column!r}: {missing} graphs of {node_path.name} are missing.")
         empty = pc.index_in(listed, value_set=names).is_null().to_numpy(zero_copy_only=False)
         if empty.any():
             raise DataError(f"{graph_path}, row {int(empty.argmax()) + 1}: this graph has no node in {node_path.name}.")
         names = listed
-        labels, classes = _labels(graph_path, table, columns.label)
+        if label is not None:
+            labels, classes = _labels(graph_path, table, label)
     graph = pc.index_in(owner, value_set=names).to_numpy(zero_copy_only=False).astype(np.int64)
     crossing = np.flatnonzero(graph[ends[0]] != graph[ends[1]])
     if len(crossing):
@@ -139,7 +147,7 @@ def _finish(
     return GraphSet(name, features, edges, graph, graphs, labels, level, classes, None, tuple(notes))
 
 
-def _read_npz(path: Path, undirected: bool) -> GraphSet:
+def _read_npz(path: Path, undirected: bool, labelled: bool) -> GraphSet:
     wanted = "expected what numpy.savez writes, with edge_index and x as plain numbers."
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}: no .npz archive; {wanted}")
@@ -181,7 +189,7 @@ def _read_npz(path: Path, undirected: bool) -> GraphSet:
         raise DataError(f"{path}: edge_index joins nodes of two graphs; expected both ends in one graph.")
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
-    if "y" in part:
+    if "y" in part and labelled:
         expected = graphs if many else nodes
         if part["y"].shape != (expected,) or part["y"].dtype.kind not in "iu":
             raise DataError(

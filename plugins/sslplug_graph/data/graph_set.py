@@ -32,6 +32,7 @@ class GraphSet:
     classes   names of the classes
     public    the published split, where there is one
     notes     what was found and handled (isolated nodes, removed duplicates), for the run's record
+    columns   names of the features, where the source names them
     """
 
     name: str
@@ -44,6 +45,7 @@ class GraphSet:
     classes: tuple[str, ...] = ()
     public: Split | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = self.nodes
