@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 from sslplug.contracts import Component, tags
 from sslplug_tabular.methods import supremix
+from sslplug_tabular.methods.reconstruction import RECONSTRUCTION
 
 METHODS: Mapping[str, Component] = MappingProxyType(
     {
+        "reconstruction": RECONSTRUCTION,
         "supremix": Component(
             supremix.SupReMixOptions,
             supremix.build,
