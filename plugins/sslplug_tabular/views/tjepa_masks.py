@@ -23,6 +23,7 @@ from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_tabular.batch import Rows
 from sslplug_tabular.spec import TableSpec
+from sslplug_tabular.views.look import look
 
 FEWEST_COLUMNS = 5
 
@@ -73,10 +74,7 @@ class TJepaMasks:
     def __call__(self, batch: Rows, rng: Rng) -> list[View]:
         """The teacher's and the student's view of ``batch``."""
         n, width = batch.n, self.columns
-        targets = {} if batch.labels is None or batch.labelled is None else {
-            "label": Target("row", batch.labels, batch.labelled)
-        }  # fmt: skip
-        whole = View(batch, targets=targets, role="target")
+        whole = replace(look(batch), role="target")
         own = rng.fork("view", 1)
         contexts, wanted = self.counts[int(own.fork("counts").numpy().integers(len(self.counts)))]
         order = own.fork("context").uniform(batch.index, width).argsort(1)
@@ -87,7 +85,7 @@ class TJepaMasks:
         first = torch.arange(n, device=batch.device)[:, None] * width
         hidden = torch.ones(n, width, dtype=torch.bool, device=batch.device)
         hidden.scatter_(1, seen, False)
-        masks, named = {"cell": hidden.flatten()}, dict(targets)
+        masks, named = {"cell": hidden.flatten()}, dict(whole.targets)
         if self.options.compat:
             masks = {"cell": torch.roll(hidden, -1, 1).flatten(), "reg": hidden[:, 0]}
             masks["cell"][width - 1 :: width] = True
