@@ -197,6 +197,24 @@ def description(material: Material) -> str:
     return "" if isinstance(sha, str) and sha else f"description['sha256'] is {sha!r}; give the hash of the data's content."
 
 
+def fitted(material: Material) -> str:
+    """What was fitted is plain JSON, and encodes the same rows to the same views when it is handed back."""
+    try:
+        kept = json.loads(json.dumps(dict(material.data.fitted), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        return f"fitted is not JSON: {error}; give plain finite numbers, words, lists and dicts."
+    if not kept:
+        raise NotApplicable("this data fits nothing.")
+    again = material.new_data(kept)
+    first, second = snapshot(list(material.data.rows())), snapshot(list(again.rows()))
+    changed = differences(first, second) + differences(second, first)
+    if changed:
+        return f"rows() encoded by DataContext.fitted differ at {', '.join(changed[:5])}; fit nothing where it is given."
+    return (
+        "" if json.loads(json.dumps(dict(again.fitted))) == kept else "data built by fitted has another fitted; hand it on."
+    )
+
+
 CHECKS: Mapping[str, Callable[[Material], str]] = {
     "batches-pure": batches_pure,
     "batches-own-memory": batches_own_memory,
@@ -207,4 +225,5 @@ CHECKS: Mapping[str, Callable[[Material], str]] = {
     "splits": splits,
     "raw-features": raw_features,
     "description": description,
+    "fitted": fitted,
 }

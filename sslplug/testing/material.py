@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,10 @@ class Material:
         root = os.environ.get("SSLPLUG_DATA")
         return DataContext(Path(root) if root else None, Path(tempfile.gettempdir()) / "sslplug-check", seed=0)
 
-    def new_data(self) -> DomainData:
-        """The default recipe's data, built again."""
+    def new_data(self, fitted: Mapping[str, Any] | None = None) -> DomainData:
+        """The default recipe's data, built again: by what it fits itself, or by ``fitted``."""
         picked = self.default.picked["data"]
-        data: DomainData = picked.component.build(picked.options, self.context())
+        data: DomainData = picked.component.build(picked.options, replace(self.context(), fitted=fitted))
         return data
 
     @cached_property

@@ -14,7 +14,7 @@ import torch
 from pydantic import field_serializer
 from torch import nn
 
-from sslplug.contracts import Component, Embedding, Order, Plugin, RawFeatures, Target, Task, View
+from sslplug.contracts import Component, DataContext, Embedding, Order, Plugin, RawFeatures, Target, Task, View
 from sslplug.randomness import Rng
 from sslplug.testing import toy_data, toy_encoder, toy_views
 from sslplug.testing.checks import cases, check_plugin
@@ -325,6 +325,37 @@ class NoHash(toy_data.Clusters):
         self.description = {"name": "clusters"}
 
 
+class Centred(toy_data.Clusters):
+    """Rows moved by their mean, which is handed on as it should be; the mutants below break one step of that."""
+
+    def __init__(self, options: toy_data.ClustersOptions, context: DataContext) -> None:
+        super().__init__(options, context)
+        mean = float(self.cells.mean()) if context.fitted is None else context.fitted["mean"]
+        self.cells, self.fitted = self.cells - np.float32(mean), {"mean": mean}
+
+
+class NoJson(Centred):
+    def __init__(self, options: toy_data.ClustersOptions, context: DataContext) -> None:
+        super().__init__(options, context)
+        self.fitted = {"mean": np.float32(self.fitted["mean"])}
+
+
+class FitsAgain(Centred):
+    """Rows are encoded otherwise where ``fitted`` is given."""
+
+    def __init__(self, options: toy_data.ClustersOptions, context: DataContext) -> None:
+        super().__init__(options, context)
+        if context.fitted is not None:
+            self.cells = self.cells + np.float32(0.5)
+
+
+class LosesFitted(Centred):
+    def __init__(self, options: toy_data.ClustersOptions, context: DataContext) -> None:
+        super().__init__(options, context)
+        if context.fitted is not None:
+            self.fitted = {}
+
+
 DATA: list[tuple[str, type[toy_data.Clusters]]] = [
     ("data/batches-pure", History),
     ("data/ranks-join", SameShare),
@@ -337,12 +368,19 @@ DATA: list[tuple[str, type[toy_data.Clusters]]] = [
     ("data/raw-features", InfiniteFeatures),
     ("data/raw-features", NoCodes),
     ("data/description", NoHash),
+    ("data/fitted", NoJson),
+    ("data/fitted", FitsAgain),
+    ("data/fitted", LosesFitted),
 ]
 
 
 @pytest.mark.parametrize(("expected", "data"), DATA, ids=[data.__name__ for _, data in DATA])
 def test_data_mutants(expected: str, data: type[toy_data.Clusters]) -> None:
     assert failed(with_data(data)) == {expected}
+
+
+def test_fitted_that_is_handed_on_passes() -> None:
+    assert not failed(with_data(Centred))
 
 
 def test_shared_memory() -> None:
