@@ -51,12 +51,15 @@ class Rows:
                 raise DataError(f"Rows.{name} is {tuple(tensor.shape)} {tensor.dtype}; expected {shape} {kind}.")
         if (self.labels is None) != (self.labelled is None):
             raise DataError("Rows.labels and Rows.labelled come together; one of them is None.")
-        if self.labels is not None and self.labelled is not None:
-            if self.labelled.dtype != torch.int64 or self.labels.shape != self.labelled.shape or self.labels.ndim != 1:
-                raise DataError(
-                    f"Rows.labels is {tuple(self.labels.shape)}, Rows.labelled {tuple(self.labelled.shape)} "
-                    f"{self.labelled.dtype}; expected (k,) and (k,) int64."
-                )
+        if (
+            self.labels is not None
+            and self.labelled is not None
+            and (self.labelled.dtype != torch.int64 or self.labels.shape != self.labelled.shape or self.labels.ndim != 1)
+        ):
+            raise DataError(
+                f"Rows.labels is {tuple(self.labels.shape)}, Rows.labelled {tuple(self.labelled.shape)} "
+                f"{self.labelled.dtype}; expected (k,) and (k,) int64."
+            )
         if self.columns is not None and (self.columns.dtype != torch.int64 or len(self.columns) != n):
             raise DataError(f"Rows.columns is {tuple(self.columns.shape)} {self.columns.dtype}; expected ({n}, w) int64.")
 
