@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import BinaryIO
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ _WORD = re.compile(r"""'((?:[^'\\]|\\.)*)'|"([^"]*)"|([^\s,]+)""")
 _NUMBERS = ("numeric", "real", "integer")
 
 
-def read_arff(file: BinaryIO, where: str) -> pa.Table:
+def read_arff(file: IO[bytes], where: str) -> pa.Table:
     """The table: numeric attributes as float64, nominal ones as dictionaries of words, strings and dates as words.
 
     Raises DataError with the row and column of a value that its attribute does not allow; sparse rows are refused.

@@ -10,7 +10,7 @@ import gzip
 import lzma
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import csv, ipc, parquet
@@ -68,7 +68,7 @@ def _read_arrow(path: Path) -> pa.Table:
     return ipc.open_stream(pa.memory_map(str(path))).read_all()
 
 
-def read_csv(file: BinaryIO, where: str, separator: str = ",", names: Sequence[str] | None = None) -> pa.Table:
+def read_csv(file: IO[bytes], where: str, separator: str = ",", names: Sequence[str] | None = None) -> pa.Table:
     """All columns of an opened text table as words; rows that lack or add cells are refused with their number."""
     content = pa.py_buffer(file.read())
     ragged: list[tuple[int, int, int]] = []
