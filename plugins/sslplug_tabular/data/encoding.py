@@ -85,8 +85,8 @@ class TableEncoding:
 
         Raises DataError with row, column and value for a cell that its column's kind does not allow.
         """
-        values = np.empty((len(rows), len(self.numeric)), np.float64)
-        codes = np.empty((len(rows), len(self.words)), np.int32)
+        values = np.empty((len(rows), len(self.numeric)), np.float64, order="F")  # work goes by column
+        codes = np.empty((len(rows), len(self.words)), np.int32, order="F")
         place = 0
         for column in self.numbers:
             cells = tidy(table[column.name], self.missing)
@@ -100,12 +100,15 @@ class TableEncoding:
     def scale(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scaled (n, num) float32, 0.0 where missing, and (n, num) bool: missing."""
         missing = np.isnan(values)
-        numeric = np.zeros(values.shape, np.float32)
+        numeric = np.zeros(values.shape, np.float32, order="F")
         scalers = [scaler for column in self.numbers for scaler in column.scalers]
         for number, scaler in enumerate(scalers):
-            present = ~missing[:, number]
-            numeric[present, number] = scaler(values[present, number])
-        return numeric, missing
+            if missing[:, number].any():
+                present = ~missing[:, number]
+                numeric[present, number] = scaler(values[present, number])
+            else:
+                numeric[:, number] = scaler(values[:, number])
+        return np.ascontiguousarray(numeric), np.ascontiguousarray(missing)
 
     def _numbers(self, column: NumberColumn, cells: pa.Array, rows: np.ndarray, where: str) -> np.ndarray:
         numbers = _unscaled(column.name, column.kind, column.order, cells, rows, where, self.infinities)

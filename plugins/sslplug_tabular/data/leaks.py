@@ -23,26 +23,28 @@ def leaking(values: np.ndarray, codes: np.ndarray, names: Sequence[str], labels:
     """
     if len(labels) < FEWEST:
         return []
+    kinds = len(np.unique(labels)) if classes else 0
     found = []
     for number, name in enumerate(names):
         categorical = number >= values.shape[1]
         column = codes[:, number - values.shape[1]] if categorical else values[:, number]
-        if (classes and _same_partition(column, labels)) or (not classes and not categorical and _same_line(column, labels)):
+        if (classes and _same_partition(column, labels, kinds)) or (
+            not classes and not categorical and _same_line(column, labels)
+        ):
             found.append(name)
     return found
 
 
-def _same_partition(column: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether values and labels are in one-to-one correspondence."""
-    kinds = np.unique(labels)
-    # One value a class first: cheap, and false for nearly every column.
-    if len(kinds) < 2 or len(np.unique(column[:1000])) > len(kinds):
+def _same_partition(column: np.ndarray, labels: np.ndarray, kinds: int) -> bool:
+    """Whether values and labels (of ``kinds`` different ones) are in one-to-one correspondence."""
+    # The first rows first: cheap, and nearly every column has more values than there are classes.
+    if kinds < 2 or len(np.unique(column[:1000])) > kinds:
         return False
     values, codes = np.unique(column, return_inverse=True)
-    if len(values) != len(kinds):
+    if len(values) != kinds:
         return False
     pairs = np.unique(codes.astype(np.int64) * (int(labels.max()) + 1) + labels)
-    return len(pairs) == len(kinds)
+    return len(pairs) == kinds
 
 
 def _same_line(column: np.ndarray, labels: np.ndarray) -> bool:
