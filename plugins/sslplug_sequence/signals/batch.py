@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sslplug.contracts import Target, View
 from sslplug.errors import DataError
 
 
@@ -85,3 +86,21 @@ class Signals:
     def to(self, device: torch.device | str) -> Signals:
         """The same signals on ``device``."""
         return Signals(self.values.to(device), None if self.visible is None else self.visible.to(device))
+
+
+def clean_view(batch: Windows) -> View:
+    """The present pairs as rows, window by window and devices in order, with ids ``index * D + device``.
+
+    Labels, where the batch has them, become the target "label".
+    """
+    n, devices = batch.present.shape
+    if devices == 1:  # a window that no device recorded does not exist
+        window, numbers, values = torch.arange(n, device=batch.device), batch.index, batch.values[:, 0]
+    else:
+        window, device = batch.present.nonzero(as_tuple=True)
+        numbers, values = batch.index[window] * devices + device, batch.values[window, device]
+    visible = None
+    if batch.lengths is not None:
+        visible = torch.arange(values.shape[2], device=batch.device) < batch.lengths[window, None]
+    targets = {} if batch.labels is None else {"label": Target("window", batch.labels, batch.labelled)}
+    return View(Signals(values, visible), ids={"window": numbers}, targets=targets)

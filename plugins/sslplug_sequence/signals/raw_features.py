@@ -24,7 +24,7 @@ def signal_features(
 
     Each triad adds its magnitude as one more channel. Columns are the same for any length, so ragged series compare.
     """
-    n, channels, time = values.shape
+    n, _, time = values.shape
     if lengths is None:
         return _chunks(values, rate, triads, time)
     made: np.ndarray | None = None

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """Statistics of the values a batch holds (after scaling), over the allowed rows: one number a channel, per device pooled."""
+    """Statistics of the channels in the data's own unit over the allowed windows, all devices together: a number a channel.
+
+    standardised  batches hold (x - mean) / std: views that act on physical quantities (rotation) undo it; std is 1 where a
+                  channel does not vary. False: batches hold x itself
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    standardised: bool = False
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class SignalSpec:
 
     channels  names of the C channels;  devices: names of the D devices;  length: T samples;  rate: samples a second (Hz)
     triads    channel numbers that are x, y, z of one sensor: what rotation and axis switch act on
-    scale     mean and standard deviation of each channel
+    scale     mean and standard deviation of each channel, and whether batches are standardised by them
     ragged    series may end before T (``Signals.visible``)
     bins      1 for raw samples. Spectrograms have C = sensors x bins channels: channel s * bins + f is bin f of sensor channel s
     """

@@ -74,7 +74,8 @@ def array_windows(
         lengths = lengths.astype(np.int64)
         values = np.where((np.arange(time) < lengths[:, None])[:, None, None], values, np.float32(0))
     names = tuple(channels) or tuple(f"channel {number}" for number in range(width))
-    labels, classes = None, ()
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
     if "labels" in parts:
         given = parts["labels"]
         known = given >= 0 if given.dtype.kind == "i" else np.isfinite(given) if given.dtype.kind == "f" else given != ""

@@ -44,12 +44,12 @@ def signal_data(windows: WindowSet, options: SignalOptions, context: DataContext
     if options.scaling == "standardised":
         if context.fitted:
             mean, std = stated_statistics(context.fitted, channels)
+        constant = [channel for channel, deviation in zip(channels, std, strict=True) if deviation <= 1e-8]
+        std = np.where(std > 1e-8, std, 1.0)
         fitted = {"channels": list(channels), "mean": mean.tolist(), "std": std.tolist()}
         values = standardise(values, valid, mean, std)
-        constant = [channel for channel, deviation in zip(channels, std, strict=True) if deviation <= 1e-8]
         if constant:
             notes.append(f"channels without variation, centred and not scaled: {', '.join(constant)}")
-        mean, std = np.zeros(len(channels)), np.where(std > 1e-8, 1.0, 0.0)
     rate = windows.rate if options.spectrogram is None else windows.rate / options.spectrogram.hop
     spec = SignalSpec(
         channels,
@@ -57,7 +57,7 @@ def signal_data(windows: WindowSet, options: SignalOptions, context: DataContext
         values.shape[3],
         rate,
         windows.triads if bins == 1 else (),
-        Scale(tuple(mean.tolist()), tuple(std.tolist())),
+        Scale(tuple(mean.tolist()), tuple(std.tolist()), options.scaling == "standardised"),
         ragged=lengths is not None,
         bins=bins,
     )

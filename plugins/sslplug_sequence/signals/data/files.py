@@ -88,7 +88,8 @@ def _table(path: Path, options: FileOptions) -> WindowSet:
     samples = round(options.window * rate)
     if samples < 4:
         raise UsageError(
-            f"data.window of {options.window:g} s has {samples} samples at {rate:g} Hz; expected at least 4. Is data.time_unit right?"
+            f"data.window of {options.window:g} s has {samples} samples at {rate:g} Hz; expected at least 4. "
+            "Is data.time_unit right?"
         )
     if abs(native / rate - 1) > 0.02:
         notes.append(f"resampled from about {native:.4g} Hz to {rate:g} Hz by straight lines")

@@ -53,8 +53,8 @@ class Activity:
 
 ACTIVITIES = {
     "walking": Activity(1.0, 1.0, (1.0, 0.5, 0.25, 0.1), 0.05),
-    "upstairs": Activity(0.86, 0.85, (1.0, 0.4, 0.15, 0.05), 0.2),
-    "downstairs": Activity(1.03, 1.15, (1.0, 0.6, 0.4, 0.25), -0.02),
+    "upstairs": Activity(0.82, 0.85, (1.0, 0.35, 0.12, 0.04), 0.2),
+    "downstairs": Activity(1.04, 1.15, (1.0, 0.65, 0.5, 0.35), -0.05),
 }
 GAIN = {"wrist": (0.6, 0.5, 0.5), "waist": (0.35, 0.25, 0.6), "ankle": (1.1, 0.4, 1.0)}
 """Forward, sideways, up: how strongly a step shakes each place, relative to 0.5 g."""
@@ -93,8 +93,8 @@ def generate(options: GaitOptions, rng: Rng) -> WindowSet:
 def _person(options: GaitOptions, rng: Rng) -> np.ndarray:
     """(activities x windows, devices, 3, samples) float32 of one person."""
     draw = rng.numpy()
-    cadence, vigour = draw.normal(1.85, 0.16), draw.lognormal(0.0, 0.3)
-    style = draw.lognormal(0.0, 0.35, HARMONICS)  # this person's own weights of the harmonics
+    cadence, vigour = draw.normal(1.85, 0.1), draw.lognormal(0.0, 0.2)
+    style = draw.lognormal(0.0, 0.2, HARMONICS)  # this person's own weights of the harmonics
     lags = draw.uniform(-np.pi, np.pi, (len(DEVICES), 3, HARMONICS))
     worn = draw.normal(0.0, 0.35, (len(DEVICES), 3))  # tilt of each device as this person wears it, radian
     made = []
@@ -121,7 +121,7 @@ def _person(options: GaitOptions, rng: Rng) -> np.ndarray:
 
 def _phase(options: GaitOptions, draw: np.random.Generator, n: int, frequency: float) -> np.ndarray:
     """(n, samples) phase of a cycle, radian: the frequency varies by window and wanders within it."""
-    own = frequency * draw.normal(1.0, 0.06, (n, 1))
+    own = frequency * draw.normal(1.0, 0.05, (n, 1))
     wander = draw.normal(0.0, 0.25 * np.sqrt(1 / options.rate), (n, options.samples)).cumsum(1)
     time = np.arange(options.samples) / options.rate
     phase: np.ndarray = 2 * np.pi * (own * time + draw.uniform(0, 1, (n, 1))) + wander
@@ -139,7 +139,7 @@ def _gait(
 ) -> np.ndarray:
     """(n, devices, 3, samples) accelerations in the body's frame, in g, with gravity."""
     phase = _phase(options, draw, n, cadence * motion.cadence)
-    weight = np.array(motion.harmonics) * style * draw.lognormal(0.0, 0.25, (n, HARMONICS))
+    weight = np.array(motion.harmonics) * style * draw.lognormal(0.0, 0.15, (n, HARMONICS))
     order = np.arange(1, HARMONICS + 1)
     body = np.zeros((n, len(DEVICES), 3, options.samples))
     body[:, :, 2] = 1.0

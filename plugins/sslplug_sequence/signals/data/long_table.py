@@ -115,7 +115,8 @@ def _split(
         place = int((again & ~equal).argmax())
         raise DataError(
             f"{path}, rows {before[place] + 1} and {after[place] + 1}: two different samples of subject {subject[after[place]]}, "
-            f"device {device[after[place]]!r} at time {time[after[place]]:g} s ({int((again & ~equal).sum())} such pairs); keep one."
+            f"device {device[after[place]]!r} at time {time[after[place]]:g} s ({int((again & ~equal).sum())} such pairs); "
+            "keep one."
         )
     if equal.any():
         notes.append(

@@ -13,7 +13,8 @@ from sslplug.errors import DataError, UsageError
 def valid_samples(present: np.ndarray, lengths: np.ndarray | None, time: int) -> np.ndarray:
     """(n, D, T) bool: samples that were recorded."""
     inside = np.ones((len(present), time), bool) if lengths is None else np.arange(time) < lengths[:, None]
-    return present[:, :, None] & inside[:, None, :]
+    valid: np.ndarray = present[:, :, None] & inside[:, None, :]
+    return valid
 
 
 def channel_statistics(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -26,10 +27,9 @@ def channel_statistics(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarra
 
 
 def standardise(values: np.ndarray, valid: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """(values - mean) / std by channel; what is not valid stays 0. A channel without variation is only centred."""
-    divisor = np.where(std > 1e-8, std, 1.0)
-    scaled = (values - mean[None, None, :, None]) / divisor[None, None, :, None] * valid[:, :, None, :]
-    return np.ascontiguousarray(scaled, np.float32)
+    """(values - mean) / std by channel; what is not valid stays 0."""
+    shift, factor = (array.astype(np.float32)[None, None, :, None] for array in (mean, 1 / std))
+    return np.ascontiguousarray((values - shift) * factor * valid[:, :, None, :], np.float32)
 
 
 def stated_statistics(fitted: Mapping[str, Any], channels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sslplug.contracts import Order, RawFeatures, Task, View
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
-from sslplug_sequence.signals.batch import Signals, Windows
+from sslplug_sequence.signals.batch import Windows, clean_view
 from sslplug_sequence.signals.raw_features import signal_features
 from sslplug_sequence.signals.spec import SignalSpec
 
@@ -143,14 +143,3 @@ class SignalData:
         window, device = np.nonzero(self.present)
         lengths = None if self.raw_lengths is None else self.raw_lengths[window]
         return signal_features(self.unscaled[window, device], self.rate, self.triads, lengths)
-
-
-def clean_view(batch: Windows) -> View:
-    """The present pairs as rows, window by window and devices in order, with ids ``index * D + device``."""
-    devices = batch.present.shape[1]
-    window, device = batch.present.nonzero(as_tuple=True)
-    values = batch.values[window, device]
-    visible = None
-    if batch.lengths is not None:
-        visible = torch.arange(values.shape[2], device=values.device) < batch.lengths[window, None]
-    return View(Signals(values, visible), ids={"window": batch.index[window] * devices + device})

@@ -27,8 +27,9 @@ def read_ts(path: Path) -> Series:
     series that differ in length, series that differ in the number of dimensions, a class the header does not name.
     """
     try:
-        text = lzma.open(path, "rt", encoding="utf-8").read() if path.suffix == ".xz" else path.read_text("utf-8")
-    except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8")
+    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable ({error}); expected a .ts or .ts.xz text file.") from error
     lines = text.splitlines()
     header: dict[str, list[str]] = {}

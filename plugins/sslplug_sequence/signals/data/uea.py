@@ -85,7 +85,8 @@ def ts_windows(
     longest = max(part.values.shape[2] for part in series)
     values = np.concatenate([_padded(part, longest) for part in series])
     lengths = np.concatenate([part.lengths for part in series])
-    labels, classes = None, ()
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
     if series[0].classes is not None:
         every = np.concatenate([part.classes for part in series if part.classes is not None])
         labels, classes = class_codes(name, every, np.ones(len(every), bool))

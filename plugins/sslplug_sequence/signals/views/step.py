@@ -1,0 +1,60 @@
+"""Every transform by name: what a list of transforms in a recipe may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from sslplug.randomness import Rng
+from sslplug_sequence.signals.batch import Signals
+from sslplug_sequence.signals.spec import SignalSpec
+from sslplug_sequence.signals.views.hiding import ChannelMask, FrequencyMask, TimeAlteration, TimeMask
+from sslplug_sequence.signals.views.mixing import BatchStandardise, Mixup, ResizedCrop
+from sslplug_sequence.signals.views.noise import Jitter, Negate, Scaling, UniformNoise
+from sslplug_sequence.signals.views.quantizing import RandomizedQuantization
+from sslplug_sequence.signals.views.timing import ArrowOfTime, Crop, Permutation, TimeWarp
+from sslplug_sequence.signals.views.transform import Transform
+from sslplug_sequence.signals.views.turning import AxisSwitch, Rotation
+
+Step = Annotated[
+    Jitter
+    | Scaling
+    | Negate
+    | UniformNoise
+    | Rotation
+    | AxisSwitch
+    | Permutation
+    | TimeWarp
+    | ArrowOfTime
+    | Crop
+    | TimeMask
+    | ChannelMask
+    | FrequencyMask
+    | TimeAlteration
+    | Mixup
+    | ResizedCrop
+    | BatchStandardise
+    | RandomizedQuantization,
+    Field(discriminator="name"),
+]
+
+
+def apply(chain: Sequence[Transform], signals: Signals, numbers: Tensor, rng: Rng, spec: SignalSpec) -> Signals:
+    """The signals changed by each transform in turn; the k-th takes its randomness from ``rng.fork(k)``."""
+    for place, transform in enumerate(chain):
+        signals = transform(signals, numbers, rng.fork(place), spec)
+    return signals
+
+
+def check(chain: Sequence[Transform], spec: SignalSpec) -> None:
+    """Raises UsageError where a transform does not fit the data."""
+    for transform in chain:
+        transform.check(spec)
+
+
+def shares(chains: Sequence[Sequence[Transform]]) -> dict[str, float]:
+    """{"<view>/<transform>": share that is changed}."""
+    return {f"{number}/{step.name}": step.share for number, chain in enumerate(chains) for step in chain}
