@@ -35,7 +35,7 @@ class Chains:
     @property
     def rates(self) -> Mapping[str, float]:
         """{"<view>/<transform>": share}."""
-        return shares(self.chains)
+        return shares(self.chains, self.spec)
 
     def __call__(self, batch: Windows, rng: Rng) -> list[View]:
         """The views of ``batch``."""

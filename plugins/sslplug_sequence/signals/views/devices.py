@@ -39,7 +39,7 @@ class DeviceViews:
     @property
     def rates(self) -> Mapping[str, float]:
         """{"<view>/<transform>": share}."""
-        return shares([self.transforms] * len(self.devices))
+        return shares([self.transforms] * len(self.devices), self.spec)
 
     def __call__(self, batch: Windows, rng: Rng) -> list[View]:
         """The views of ``batch``."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.randomness import Rng
+from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.transform import Rows, Share, Transform
 
 
@@ -18,8 +19,7 @@ class TimeMask(Transform):
     name: Literal["time_mask"] = "time_mask"
     rate: Share = Field(0.2, description="share of the window that is zeroed")
 
-    @property
-    def share(self) -> float:
+    def share(self, spec: SignalSpec) -> float:
         """The share of the numbers that is struck, over all rows."""
         return self.rate * self.probability
 
@@ -39,17 +39,21 @@ class ChannelMask(Transform):
     rate: Share = Field(0.2, description="share of the channels; block: largest share, the width is uniform from 0")
     block: bool = Field(False, description="neighbours rather than single channels")
 
-    @property
-    def share(self) -> float:
-        """The share of the numbers that is struck, over all rows."""
-        return self.rate * self.probability
+    def share(self, spec: SignalSpec) -> float:
+        """The share of the channels that is zeroed, over all rows."""
+        channels = len(spec.channels)
+        return self.probability * (self.widest(channels) / 2 / channels if self.block else self.rate)
+
+    def widest(self, channels: int) -> int:
+        """Most neighbours that are zeroed together: one at least, at a rate above 0."""
+        return max(1, round(self.rate * channels)) if self.rate else 0
 
     def change(self, rows: Rows, rng: Rng) -> Tensor:
         """Values without some channels."""
         channels = rows.values.shape[1]
         if self.block:
             first, second = rng.uniform(rows.numbers, 2).chunk(2, dim=1)
-            width = (first * (self.rate * channels + 1)).to(torch.int64)
+            width = (first * (self.widest(channels) + 1)).to(torch.int64)
             start = (second * (channels - width + 1)).to(torch.int64)
             number = torch.arange(channels, device=rows.values.device)
             hidden = (number >= start) & (number < start + width)
@@ -67,8 +71,7 @@ class FrequencyMask(Transform):
     name: Literal["frequency_mask"] = "frequency_mask"
     rate: Share = Field(0.1, description="share of the frequencies taken out")
 
-    @property
-    def share(self) -> float:
+    def share(self, spec: SignalSpec) -> float:
         """The share of the numbers that is struck, over all rows."""
         return self.rate * self.probability
 
@@ -104,8 +107,7 @@ class TimeAlteration(Transform):
         "window", description="spans are of all channels, or of each channel by itself (E4mer)"
     )
 
-    @property
-    def share(self) -> float:
+    def share(self, spec: SignalSpec) -> float:
         """The share of the numbers that is zeroed or replaced, over all rows, but for overlaps."""
         return self.rate * min(self.zero + self.other, 1.0) * self.probability
 

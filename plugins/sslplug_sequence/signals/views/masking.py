@@ -103,7 +103,7 @@ class Altered:
     @property
     def rates(self) -> Mapping[str, float]:
         """{"0/<transform>": share}."""
-        return shares([self.transforms])
+        return shares([self.transforms], self.spec)
 
     def __call__(self, batch: Windows, rng: Rng) -> list[View]:
         """The altered view of ``batch``."""

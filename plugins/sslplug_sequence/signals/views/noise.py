@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.randomness import Rng
+from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.transform import Rows, Share, Transform, column, deviation, noise, normal, unit_scale
 
 
@@ -64,8 +65,7 @@ class UniformNoise(Transform):
         "sample", description="what is struck: single samples, or whole channels of a window"
     )
 
-    @property
-    def share(self) -> float:
+    def share(self, spec: SignalSpec) -> float:
         """The share of the numbers that is struck, over all rows."""
         return self.rate * self.probability
 

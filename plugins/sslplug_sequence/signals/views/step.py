@@ -55,6 +55,6 @@ def check(chain: Sequence[Transform], spec: SignalSpec) -> None:
         transform.check(spec)
 
 
-def shares(chains: Sequence[Sequence[Transform]]) -> dict[str, float]:
+def shares(chains: Sequence[Sequence[Transform]], spec: SignalSpec) -> dict[str, float]:
     """{"<view>/<transform>": share that is changed}."""
-    return {f"{number}/{step.name}": step.share for number, chain in enumerate(chains) for step in chain}
+    return {f"{number}/{step.name}": step.share(spec) for number, chain in enumerate(chains) for step in chain}

@@ -67,8 +67,7 @@ class Transform(Options):
     def check(self, spec: SignalSpec) -> None:
         """Raises UsageError where signals of this spec cannot be changed so."""
 
-    @property
-    def share(self) -> float:
+    def share(self, spec: SignalSpec) -> float:
         """The share that is changed, of what ``rate`` says or of the rows."""
         return self.probability
 
