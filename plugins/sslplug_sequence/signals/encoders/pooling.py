@@ -18,17 +18,19 @@ Pool = Literal["max", "mean", "last"]
 
 
 def pooled(frames: Tensor, valid: Tensor | None, how: Pool) -> Tensor:
-    """(m, d, F) -> (m, d) over the frames of ``valid`` (m, F); None: all. Valid frames come first, and there is one at least."""
+    """(m, d, F) -> (m, d) over the frames of ``valid`` (m, F), which come first; None: all. Zeros where none is valid."""
     if valid is None:
         if how == "max":
             return frames.amax(2)
         return frames.mean(2) if how == "mean" else frames[:, :, -1]
     if how == "max":
-        return frames.masked_fill(~valid[:, None], -torch.inf).amax(2)
+        highest = frames.masked_fill(~valid[:, None], -torch.inf).amax(2)
+        return highest.masked_fill(~valid.any(1, keepdim=True), 0.0)
     count = valid.sum(1)
     if how == "mean":
-        return (frames * valid[:, None]).sum(2) / count[:, None]
-    return frames.gather(2, (count - 1)[:, None, None].expand(-1, frames.shape[1], 1))[:, :, 0]
+        return (frames * valid[:, None]).sum(2) / count.clamp_min(1)[:, None]
+    final = (count - 1).clamp_min(0)[:, None, None].expand(-1, frames.shape[1], 1)
+    return frames.gather(2, final)[:, :, 0] * (count > 0)[:, None]
 
 
 def rows_of(frames: Tensor) -> Tensor:

@@ -97,6 +97,7 @@ class Transformer(nn.Module):
         tokens = tokens + positions(count, tokens.shape[2], tokens.device).to(tokens.dtype)
         if signals.visible is not None:
             valid = pad(signals.visible, (0, extra)).view(m, count, self.patch).any(2)
+            valid = valid | ~valid.any(1, keepdim=True)  # a crop past a series' end still looks at something
         for block in self.blocks:
             tokens = block(tokens, valid)
         frames = self.norm(tokens).transpose(1, 2)

@@ -8,8 +8,9 @@ other devices, the closest too, are negatives at other times (their windows perm
 averaged over the batch's times. Smaller is better: the loss falls as the positive's cosine rises (the released code hands a
 negated cosine to this formula, and so drives positives apart; a test holds the sign).
 
-Distances are of the norms |acc| (n, T) of the batch's windows: squared maximum mean discrepancy with a sum of Gaussian kernels
-(Gretton et al. 2012), biased estimate, never below 1e-4.
+Distances are of the norms |acc| (n, T) of the batch's windows, over their mean so that units do not matter: squared maximum
+mean discrepancy with a sum of Gaussian kernels (Gretton et al. 2012), biased estimate, never below 1e-4. Batches hold windows of
+several people, not of one as in the release.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def device_loss(anchor: Tensor, positive: Tensor, negatives: Tensor, weights: Te
 
 
 class ColloSsl(nn.Module):
-    """See the module. Term: ``devices``. Reads views of every device's windows, ids ``index * D + device``."""
+    """See the module. Term: ``devices``. Reads one view a device, its name the role; row i of every view is the same time."""
 
     def __init__(self, options: ColloSslOptions, views: Views, encoder: nn.Module, level: str, spec: SignalSpec) -> None:
         super().__init__()
@@ -70,17 +71,16 @@ class ColloSsl(nn.Module):
         self.encoder = encoder
         self.options = options
         self.level = level
-        self.devices = spec.devices
-        self.sensor = spec.triads[0]
-        self.anchors = range(len(spec.devices)) if options.anchor is None else [spec.devices.index(options.anchor)]
+        self.sensor, self.scale = spec.triads[0], spec.scale
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Terms of one batch."""
-        view = self.views(batch, rng)[0]
-        places = self._places(view)
-        rows = self.encoder(view)[self.level][places]  # (D, n, d)
-        norms = view.data.values[:, list(self.sensor)].float().norm(dim=1)[places]
-        losses = [self._anchored(anchor, rows, norms, rng.fork("negatives", anchor)) for anchor in self.anchors]
+        views = self._by_device(batch, rng)
+        rows = torch.stack([self.encoder(view)[self.level] for view in views.values()])  # (D, n, d)
+        norms = torch.stack([self._norms(view) for view in views.values()])
+        norms = norms / norms.mean()
+        anchors = range(len(rows)) if self.options.anchor is None else [list(views).index(self.options.anchor)]
+        losses = [self._anchored(anchor, rows, norms, rng.fork("negatives", anchor)) for anchor in anchors]
         return {"devices": torch.stack(losses).mean()}
 
     def _anchored(self, anchor: int, rows: Tensor, norms: Tensor, rng: Rng) -> Tensor:
@@ -97,20 +97,27 @@ class ColloSsl(nn.Module):
         with torch.autocast(rows.device.type, enabled=False):
             return device_loss(rows[anchor], positive, negatives, weights, self.options.temperature)
 
-    def _places(self, view: View) -> Tensor:
-        """(D, n) int64: the view's row of each device at each of the n times that all devices recorded."""
-        if self.level not in view.ids:
-            raise DataError("Method 'collossl' tells devices by ids of level 'window', but the view has none.")
-        count = len(self.devices)
-        ids, order = view.ids[self.level].sort()
-        times, present = torch.unique_consecutive(ids // count, return_counts=True)
-        whole = (present == count).repeat_interleave(present)
-        if int((present == count).sum()) < 2:
-            raise DataError(
-                f"Method 'collossl': {int((present == count).sum())} of {len(times)} windows of the batch were recorded by all "
-                f"{count} devices; expected two or more. Use larger batches, or choose devices that recorded together."
+    def _norms(self, view: View) -> Tensor:
+        """(n, T) lengths of the first sensor's vectors, in the data's own unit."""
+        triad = list(self.sensor)
+        values = view.data.values[:, triad].float()
+        if self.scale.standardised:
+            like = {"dtype": values.dtype, "device": values.device}
+            mean, std = (torch.tensor(numbers, **like)[triad, None] for numbers in (self.scale.mean, self.scale.std))
+            values = values * std + mean
+        return values.norm(dim=1)
+
+    def _by_device(self, batch: Any, rng: Rng) -> dict[str, View]:
+        """{device: its view}. Raises UsageError where views are no devices or lack the anchor, DataError for one time alone."""
+        views = {view.role: view for view in self.views(batch, rng) if view.role not in ("", "negative")}
+        if len(views) < 2 or (self.options.anchor or next(iter(views))) not in views:
+            raise UsageError(
+                f"Method 'collossl' compares views of two or more devices, {self.options.anchor or 'any'} among them; found "
+                f"{', '.join(views) or 'none'}. Choose the views devices."
             )
-        return order[whole].view(-1, count).t()
+        if len(next(iter(views.values())).data.values) < 2:
+            raise DataError("Method 'collossl' got one window, so no negative at another time. Use a larger batch.")
+        return views
 
     def on_epoch_start(self, progress: Progress, embed: Callable[[], Mapping[str, Tensor]]) -> None:
         """Nothing changes between epochs."""
@@ -121,10 +128,10 @@ class ColloSsl(nn.Module):
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """The first anchor's and the following device's windows, {"view0": (n, d), "view1": (n, d)}."""
         with observing(self):
-            view = self.views(batch, rng)[0]
-            rows = self.encoder(view)[self.level][self._places(view)]
-            first = self.anchors[0]
-            return {"view0": rows[first], "view1": rows[(first + 1) % len(rows)]}
+            views = self._by_device(batch, rng)
+            first = self.options.anchor or next(iter(views))
+            other = next(device for device in views if device != first)
+            return {f"view{number}": self.encoder(views[device])[self.level] for number, device in enumerate((first, other))}
 
 
 def build(options: ColloSslOptions, assembly: Assembly) -> ColloSsl:
@@ -144,4 +151,5 @@ COLLOSSL = Component(
     ColloSslOptions,
     build,
     "Devices that record one person at one time attract, the nearest in distribution most (ColloSSL).",
+    needs=lambda options: frozenset({"pair"}),
 )

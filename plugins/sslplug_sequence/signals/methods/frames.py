@@ -22,7 +22,7 @@ def frames_of(embedding: Embedding, view: View, level: str, name: str) -> Tensor
             "use data with windows of one length, or the method ts2vec."
         )
     rows = embedding[level]
-    return rows.view(len(signals.values), -1, rows.shape[1])
+    return rows.reshape(len(signals.values), -1, rows.shape[1])
 
 
 def two_views(views: list[View], name: str) -> tuple[View, View]:

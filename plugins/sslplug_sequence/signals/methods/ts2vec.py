@@ -160,7 +160,7 @@ def _samples(view: View) -> Tensor:
 
 def _by_window(steps: Tensor, view: View) -> Tensor:
     """(m * T, d) -> (m, T, d)."""
-    return steps.view(len(view.data.values), -1, steps.shape[1])
+    return steps.reshape(len(view.data.values), -1, steps.shape[1])
 
 
 def build(options: Ts2VecOptions, assembly: Assembly) -> Ts2VecMethod:
