@@ -62,7 +62,8 @@ class QuantileNormal:
 
     quantiles  (q,) float64, ascending: the values at the shares 0, 1/(q-1), ..., 1
 
-    A value at tied quantiles gets the middle of their shares; values beyond the fitted range get +-5.2.
+    A value at tied quantiles gets the middle of their shares, at the ends too (scikit-learn's transformer moves tied ends to
+    +-5.2); values beyond the fitted range get +-5.2.
     """
 
     quantiles: np.ndarray
@@ -111,7 +112,8 @@ def fit_scaler(how: Scaling, values: np.ndarray, rng: Rng) -> Scaler:
     if how == "standard":
         return Linear(float(present.mean()), deviation)
     noisy = present + NOISE * deviation * rng.numpy().standard_normal(len(present))
-    return QuantileNormal(np.quantile(noisy, np.linspace(0, 1, quantile_count(len(present)))))
+    quantiles = np.quantile(noisy, np.linspace(0, 1, quantile_count(len(present))))
+    return QuantileNormal(np.maximum.accumulate(quantiles))  # rounding within ties may leave them a bit out of order
 
 
 def load_scaler(state: Mapping[str, Any]) -> Scaler:
