@@ -99,6 +99,7 @@ class GraphBatch:
     edge_weight  (E,) float32, or None: all ones
     seeds        the first ``seeds`` nodes are those that were asked for (neighbour sampling), or None: all are
     structure    caches of this edge set; made anew when ``edge_index`` or ``num_nodes`` is another, so ``replace`` is safe
+    piece        rows of a layer that inference computes at once (see ``pieces``), or None: all
     labels       the labels of the allowed rows of this batch (rows are local), only where ``Order.labels`` asked for them
 
     Raises DataError for wrong dtypes, ranks and lengths, and, on the CPU, for indices out of range (a range check on a GPU
@@ -116,6 +117,7 @@ class GraphBatch:
     seeds: int | None = None
     structure: Structure = field(default=_UNBUILT, repr=False)
     labels: Target | None = None
+    piece: int | None = None
 
     def __post_init__(self) -> None:
         n, e, g = self.num_nodes, self.edge_index.shape[-1], self.num_graphs

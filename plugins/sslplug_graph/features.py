@@ -171,14 +171,22 @@ class Features:
         mapped = product if self.row_map is None else product[self.row_map]
         return mapped if self.row_scale is None else mapped * self.row_scale[:, None].to(mapped.dtype)
 
+    def row_slice(self, start: int, stop: int) -> Features:
+        """Rows ``start:stop``."""
+        if start == 0 and stop == self.shape[0]:
+            return self
+        return self.rows(torch.arange(start, stop, device=self.device))
+
     def dense(self) -> Tensor:
-        """(n, F) float32, a new tensor."""
+        """(n, F) float32, to be read only: what is stored, where nothing changes it."""
+        if isinstance(self.matrix, Tensor) and self.columns is None and self.row_map is None and self.row_scale is None:
+            return self.matrix
         if isinstance(self.matrix, CsrMatrix):
             stored = self.matrix if self.row_map is None else self.matrix.rows(self.row_map)
             full = stored.value.new_zeros(stored.shape)
             full.index_put_((stored.row, stored.col), stored.value, accumulate=True)
         else:
-            full = self.matrix.clone() if self.row_map is None else self.matrix[self.row_map]
+            full = self.matrix if self.row_map is None else self.matrix[self.row_map]
         if self.columns is not None:
             full = full * self.columns
         return full if self.row_scale is None else full * self.row_scale[:, None]

@@ -94,7 +94,9 @@ class Operator:
         return out if self.diagonal is None else out + rows * self.diagonal[:, None].to(rows.dtype)
 
     def part(self, rows: Tensor, start: int, stop: int) -> Tensor:
-        """Rows ``start:stop`` of the product alone, without gradient: for inference in pieces."""
+        """Rows ``start:stop`` of the product alone, without gradient unless these are all: for inference in pieces."""
+        if start == 0 and stop == len(rows):
+            return self(rows)
         by_target = self.structure.by_target
         indptr = by_target.indptr[start : stop + 1]
         edges = slice(int(indptr[0]), int(indptr[-1]))

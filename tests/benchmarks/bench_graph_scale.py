@@ -4,7 +4,8 @@
 
 Generated graphs: average degree 10, 128 dense features. GCN 128-128 on two GRACE views with the CCA-SSG objective, which is
 linear in the nodes. Sampled: 1024 seeds a step, 10 and 5 neighbours; an epoch visits every node once as a seed, and is measured
-over at most 20 steps and scaled. Each cell runs in a fresh process, with a time limit; what takes longer is printed as such.
+over at most 20 steps and scaled. Embed: the frozen encoder on the whole graph, all rows of a layer at once or 4096 at a time
+(``data.inference_piece``). Each cell runs in a fresh process, with a time limit; what takes longer is printed as such.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-FEATURES, DEGREE, SEEDS, STEPS = 128, 10, 1024, 20
+FEATURES, DEGREE, SEEDS, STEPS, PIECE = 128, 10, 1024, 20, 4096
+KINDS = ("full", "sampled", "embed", "embed in pieces")
 
 
-def measure(nodes: int, sampled: bool, threads: int) -> dict[str, float]:
-    """Seconds per epoch and the growth of peak memory in MiB over the stored graph."""
+def measure(nodes: int, kind: str, threads: int) -> dict[str, float]:
+    """Seconds per epoch, or per pass of the frozen encoder, and the growth of peak memory in MiB over the stored graph."""
+    from sslplug.contracts import View
     from sslplug.objectives import OBJECTIVES
     from sslplug.randomness import Rng
     from sslplug_graph.batch import Features, GraphBatch
@@ -40,7 +44,7 @@ def measure(nodes: int, sampled: bool, threads: int) -> dict[str, float]:
     zeros = torch.zeros(nodes, dtype=torch.int64)
     whole = GraphBatch(Features(x), edges, nodes, zeros, 1, torch.arange(nodes), zeros[:1])
     by_target = whole.structure.by_target
-    spec = GraphSpec(FEATURES, nodes, edges.shape[1], 1, "node", False, sampled)
+    spec = GraphSpec(FEATURES, nodes, edges.shape[1], 1, "node", False, kind == "sampled")
     views = VIEWS["grace"].build(VIEWS["grace"].options(), spec)
     encoder = ENCODERS["gcn"].build(ENCODERS["gcn"].options(widths=[128, 128]), spec)
     objective = OBJECTIVES["cca_ssg"].build(OBJECTIVES["cca_ssg"].options(), 128)
@@ -57,7 +61,15 @@ def measure(nodes: int, sampled: bool, threads: int) -> dict[str, float]:
         zero = torch.zeros(len(near), dtype=torch.int64)
         return GraphBatch(Features(x[near]), index, len(near), zero, 1, near, zero[:1], seeds=len(seeds))
 
+    sampled, started = kind == "sampled", time.perf_counter()
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if kind.startswith("embed"):
+        view = View(replace(whole, piece=PIECE if kind == "embed in pieces" else None))
+        with torch.no_grad():
+            encoder.eval()(view)
+        seconds = time.perf_counter() - started
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
+        return {"seconds": seconds, "peak": peak, "per_node": seconds / nodes * 1e6}
     order = torch.randperm(nodes).split(SEEDS)
     timed = order[:STEPS] if sampled else order[:1] * 3
     elapsed = []
@@ -79,15 +91,15 @@ def main() -> None:
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.cell:
-        print(json.dumps(measure(int(chosen.cell[0]), chosen.cell[1] == "sampled", chosen.threads)))
+        print(json.dumps(measure(int(chosen.cell[0]), chosen.cell[1], chosen.threads)))
         return
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "plugins")])}
     print(
-        "| nodes | batch | seconds per epoch | microseconds per node | peak memory of training, MiB |\n|--:|---|--:|--:|--:|"
+        "| nodes | batch | seconds per epoch or pass | microseconds per node | peak memory beside the graph, MiB |\n|--:|---|--:|--:|--:|"
     )
     for nodes in chosen.sizes:
-        for kind in ("full", "sampled"):
+        for kind in KINDS:
             command = [sys.executable, __file__, "--threads", str(chosen.threads), "--cell", str(nodes), kind]
             try:
                 done = subprocess.run(

@@ -197,3 +197,10 @@ def test_planted_communities_tell_the_graph_classes_apart(make: Make) -> None:
     assert share[labels == 1].max() == 0
     assert share[labels == 0].min() > 0.2
     assert abs(links[labels == 0].mean() / links[labels == 1].mean() - 1) < 0.15
+
+
+def test_rows_alone_are_embedded_in_pieces(make: Make) -> None:
+    data, whole = make("sbm", inference_piece=50), make("sbm")
+    assert [view.data.piece for view in data.rows()] == [50]
+    assert [view.data.piece for view in whole.rows()] == [None]
+    assert data.batches(Order(0, 0))[0].piece is None

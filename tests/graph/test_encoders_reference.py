@@ -2,10 +2,12 @@
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sslplug.contracts import Embedding, View
 from sslplug.randomness import Rng
@@ -195,3 +197,77 @@ def test_decoder_hides_the_code_of_what_it_predicts(layer: str) -> None:
     still = [key for key, p in decoder.named_parameters() if p.grad is None or not p.grad.any()]
     # The score of an edge's target is 0 where the target's code is hidden, and only such targets are predicted.
     assert still == (["attention.target"] if layer == "gat" else [])
+
+
+PIECED = [
+    ("gcn", {"widths": [16, 6, 20], "norm": "batch"}),
+    ("gcn", {"widths": [8, 14], "bias": False, "norm": "layer"}),
+    ("sage", {"widths": [16, 6, 8], "norm": "batch"}),
+    ("gin", {"widths": [16, 6], "mlp_norm": "batch", "learn_eps": True}),
+    ("gin", {"widths": [16, 6], "concat": False, "norm_last": False}),
+    ("gat", {"widths": [16, 8, 12], "heads": 4, "residual": True, "norm": "layer"}),
+    ("sgc", {"width": 9, "steps": 2}),
+    ("appnp", {"hidden": 10, "width": 7, "steps": 3}),
+    ("mlp", {"widths": [16, 6]}),
+]
+
+
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize("stored_sparse", [False, True])
+@pytest.mark.parametrize(("name", "options"), PIECED, ids=[f"{name}{number}" for number, (name, _) in enumerate(PIECED)])
+def test_pieces_are_the_whole(name: str, options: dict[str, object], stored_sparse: bool, size: int) -> None:
+    """Layers computed a few rows at a time give the embeddings of all rows at once, but for the last bits of a float64: a
+    matrix product of other size may round its sums in another order."""
+    encoder, given = made(name, **options), batch(stored_sparse)
+    weighted = replace(given, edge_weight=torch.rand(given.num_edges))
+    hidden = {"node": torch.arange(NODES) % 5 == 0}
+    encoder.train()
+    encoder(View(given))  # running statistics that are not those of the start
+    encoder.eval()
+    for view in (View(given), View(weighted, mask=hidden)):
+        with torch.no_grad():
+            whole = encoder(view)
+            pieces = encoder(replace(view, data=replace(view.data, piece=size)))
+        for level, rows in whole.levels.items():
+            torch.testing.assert_close(pieces[level], rows, rtol=1e-14, atol=1e-14)
+
+
+class WholeMatrices(TorchDispatchMode):
+    """Notes every operation that makes a matrix with a row for each node."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        views = {arg.untyped_storage().data_ptr() for arg in args if isinstance(arg, Tensor)}
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            fresh = isinstance(tensor, Tensor) and tensor.untyped_storage().data_ptr() not in views
+            if fresh and tensor.ndim >= 2 and tensor.shape[0] == NODES:
+                self.made.append(func.overloadpacket._qualified_op_name)
+        return out
+
+
+@pytest.mark.parametrize("stored_sparse", [False, True])
+@pytest.mark.parametrize(("name", "options"), PIECED, ids=[f"{name}{number}" for number, (name, _) in enumerate(PIECED)])
+def test_pieces_hold_nothing_but_a_layers_input_and_output(
+    name: str, options: dict[str, object], stored_sparse: bool
+) -> None:
+    encoder, given = made(name, **options).float().eval(), batch(stored_sparse)
+    with torch.no_grad(), WholeMatrices() as mode:
+        encoder(View(given))
+    assert set(mode.made) - {"aten::new_empty", "aten::cat"}
+    with torch.no_grad(), WholeMatrices() as mode:
+        encoder(View(replace(given, piece=7)))
+    joined = {"aten::cat"} if name == "gin" and options.get("concat", True) else set()  # all layers' rows side by side
+    assert set(mode.made) == {"aten::new_empty"} | joined
+
+
+@pytest.mark.parametrize(("name", "options"), PIECED, ids=[f"{name}{number}" for number, (name, _) in enumerate(PIECED)])
+def test_what_is_learnt_is_never_in_pieces(name: str, options: dict[str, object]) -> None:
+    encoder, given = made(name, **options), batch()
+    cut = View(replace(given, piece=3))
+    for whole, pieces in ((encoder(View(given)), encoder(cut)), (encoder.eval()(View(given)), encoder(cut))):
+        assert torch.equal(whole["node"], pieces["node"])
+        assert pieces["node"].requires_grad

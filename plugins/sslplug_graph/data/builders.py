@@ -121,7 +121,7 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
     description = describe(graphs, edges, notes, features=options.features, sampling=options.sampling.mode)
     fanouts = options.sampling.fanouts if options.sampling.mode == "neighbour" else None
     features, fitted = scaled(graphs, options.features, context)
-    return BigGraph(features, edges, tasks, description, fanouts, fitted)
+    return BigGraph(features, edges, tasks, description, fanouts, fitted, options.inference_piece or None)
 
 
 def small_graphs(

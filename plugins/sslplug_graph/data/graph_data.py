@@ -95,13 +95,14 @@ class BigGraph:
         description: Mapping[str, Any],
         fanouts: Sequence[int] | None = None,
         fitted: Mapping[str, Any] = MappingProxyType({}),
+        piece: int | None = None,
     ) -> None:
         nodes = features.shape[0]
         self.tasks, self.description, self.fitted = tasks, description, fitted
         self.spec = GraphSpec(
             features.shape[1], nodes, edges.shape[1], 1, "node", sparse.issparse(features), fanouts is not None
         )
-        self._raw = (features, edges)
+        self._raw, self._piece = (features, edges), piece
         self._whole = GraphBatch(
             x=stored(features),
             edge_index=torch.from_numpy(edges),
@@ -124,8 +125,9 @@ class BigGraph:
         return _Batches(lambda step: self._sampled(order, step, torch.from_numpy(seeds[step])), len(seeds))
 
     def rows(self) -> Iterator[View]:
-        """The whole clean graph."""
-        yield View(self._whole, ids={"node": self._whole.node_ids, "graph": self._whole.graph_ids})
+        """The whole clean graph, to be embedded in pieces where the data says so."""
+        whole = replace(self._whole, piece=self._piece)
+        yield View(whole, ids={"node": self._whole.node_ids, "graph": self._whole.graph_ids})
 
     def raw_features(self, task: Task) -> RawFeatures:
         """See :func:`sslplug_graph.raw_features.node_table`."""

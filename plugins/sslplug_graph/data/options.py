@@ -33,6 +33,7 @@ class NodeOptions(Options):
     val_share: Share = Field(0.1, description="share for choosing the probe's strength")
     link: bool = Field(False, description="hold links out of the graph and add the task of predicting them")
     sampling: Sampling = Field(default_factory=Sampling, description="how training batches are made")
+    inference_piece: int = Field(0, ge=0, description="nodes of a layer computed at once in evaluation; 0: all")
 
     @model_validator(mode="after")
     def _shares_leave_a_test_part(self) -> NodeOptions:

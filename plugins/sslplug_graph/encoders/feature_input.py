@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from sslplug.contracts import View
 from sslplug_graph.batch import CsrMatrix, Features, GraphBatch, Structure
+from sslplug_graph.pieces import by_pieces
 from sslplug_graph.propagation import Operator, product
 
 _PATTERNS: WeakKeyDictionary[CsrMatrix, Structure] = WeakKeyDictionary()
@@ -49,16 +51,23 @@ class FeatureInput(nn.Module):
         self.token = nn.Parameter(torch.zeros(num_features))
         self.dropout = dropout
 
-    def forward(self, view: View, propagate: Operator | None = None) -> Tensor:
-        """(N, d)."""
+    def forward(self, view: View, propagate: Operator | None = None, size: int | None = None) -> Tensor:
+        """(N, d), ``size`` rows at a time or all at once."""
         batch: GraphBatch = view.data
-        hidden = view.mask.get("node")
+        nodes, hidden = batch.num_nodes, view.mask.get("node")
         dropping = self.training and self.dropout > 0
         narrow = isinstance(batch.x.matrix, Tensor) and self.weight.shape[0] <= self.weight.shape[1]
         if propagate is not None and hidden is None and narrow and not dropping:
-            return propagate(batch.x.dense().to(self.weight.dtype)) @ self.weight
-        mapped = dropped_product(batch.x, self.weight, self.dropout) if dropping else batch.x.matmul(self.weight)
-        if hidden is not None:
-            token = functional.dropout(self.token, self.dropout, self.training)
-            mapped = torch.where(hidden[:, None], (token @ self.weight).to(mapped.dtype), mapped)
-        return mapped if propagate is None else propagate(mapped)
+            dense = batch.x.dense().to(self.weight.dtype)
+            return by_pieces(lambda start, stop: propagate.part(dense, start, stop) @ self.weight, nodes, size)
+        token = None if hidden is None else functional.dropout(self.token, self.dropout, self.training) @ self.weight
+
+        def mapped(start: int, stop: int) -> Tensor:
+            x = batch.x.row_slice(start, stop)
+            rows = dropped_product(x, self.weight, self.dropout) if dropping else x.matmul(self.weight)
+            if hidden is None or token is None:
+                return rows
+            return torch.where(hidden[start:stop, None], token.to(rows.dtype), rows)
+
+        rows = by_pieces(mapped, nodes, size)
+        return rows if propagate is None else by_pieces(partial(propagate.part, rows), nodes, size)

@@ -16,7 +16,8 @@ from sslplug_graph.batch import GraphBatch, Structure
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import Activation, StackOptions, layer_ends
 from sslplug_graph.encoders.pooling import embedding
-from sslplug_graph.propagation import edge_values, product
+from sslplug_graph.pieces import all_by_pieces, by_pieces, piece_size
+from sslplug_graph.propagation import bag_sum, product
 from sslplug_graph.spec import GraphSpec
 
 _SLOPE = 0.2
@@ -41,23 +42,48 @@ def per_head(structure: Structure, heads: int) -> Structure:
     return known[heads]
 
 
-def attention(batch: GraphBatch, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention of each node over its in-edges and itself: (E, h) in ``by_target`` order, and (N, h) for the self-loops.
+def attention(batch: GraphBatch, source: Tensor, target: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Attention of nodes start:stop over their in-edges and themselves: (e, h) of these edges in ``by_target`` order, and
+    (n, h) for the self-loops.
 
     Softmax over the in-neighbourhood of LeakyReLU(source[j] + target[i]), for scores (N, h); edge weights multiply the
     exponentials, so that a dropped edge (weight 0) gets nothing.
     """
-    by_target = batch.structure.by_target
-    owner = batch.structure.edge_index[1][by_target.edge]
-    logits = functional.leaky_relu(source[by_target.indices] + target[owner], _SLOPE)
-    own = functional.leaky_relu(source + target, _SLOPE)
+    edges, owner = _edges_into(batch.structure, start, stop)
+    mine = slice(start, stop)
+    logits = functional.leaky_relu(source[batch.structure.by_target.indices[edges]] + target[mine][owner], _SLOPE)
+    own = functional.leaky_relu(source[mine] + target[mine], _SLOPE)
     with torch.no_grad():
         index = owner[:, None].expand_as(logits)
         largest = own.scatter_reduce(0, index, logits, "amax")
-    weights = (logits - largest[owner]).exp() * edge_values(batch)[:, None].to(logits.dtype)
+    weights = (logits - largest[owner]).exp()
+    if batch.edge_weight is not None:
+        weights = weights * batch.edge_weight[batch.structure.by_target.edge[edges], None].to(logits.dtype)
     own = (own - largest).exp()
     norm = own.index_add(0, owner, weights)
     return weights / norm[owner], own / norm
+
+
+def _edges_into(structure: Structure, start: int, stop: int) -> tuple[slice, Tensor]:
+    """Which entries of ``by_target`` lead into nodes start:stop, and for each the place of its node among these."""
+    by_target = structure.by_target
+    edges = slice(int(by_target.indptr[start]), int(by_target.indptr[stop]))
+    return edges, structure.edge_index[1][by_target.edge[edges]] - start
+
+
+def mixed_part(structure: Structure, weights: Tensor, split: Tensor, start: int, stop: int) -> Tensor:
+    """(n, h, c): what nodes start:stop gather from ``split`` (N, h or 1, c) by the attention (e, h) of their in-edges.
+
+    Without gradient; the same sums in the same order as the product over :func:`per_head`'s structure.
+    """
+    edges, owner = _edges_into(structure, start, stop)
+    heads = weights.shape[1]
+    head = torch.arange(heads, device=weights.device)
+    row = (owner[:, None] * heads + head).flatten()
+    order = torch.argsort(row, stable=True)
+    indptr = torch.cat([row.new_zeros(1), torch.bincount(row, minlength=(stop - start) * heads).cumsum(0)])
+    source = (structure.by_target.indices[edges, None] * heads + head).flatten()[order]
+    return bag_sum(indptr, source, weights.flatten()[order], split.flatten(0, 1)).view(stop - start, heads, -1)
 
 
 class GatLayer(nn.Module):
@@ -78,15 +104,36 @@ class GatLayer(nn.Module):
         """Attend over ``rows`` = X W; with ``weight`` = W, over ``rows`` = X itself (needs ``bias=False``)."""
         if weight is None:
             split = rows.view(len(rows), self.heads, -1)
-            source, target = (split * self.source).sum(-1), (split * self.target).sum(-1)
+            source, target = self.scores(rows)
         else:
             source, target = rows @ (weight @ self.source.T), rows @ (weight @ self.target.T)
             split = rows[:, None, :]
-        edge, own = (self.dropout(part) for part in attention(batch, source, target))
+        out = self._attend(split, (source, target), batch).view_as(rows)
+        return out if self.bias is None else out + self.bias
+
+    def _attend(self, split: Tensor, scores: tuple[Tensor, Tensor], batch: GraphBatch) -> Tensor:
+        """(N, h or 1, c) of all rows at once."""
+        edge, own = (self.dropout(part) for part in attention(batch, *scores, 0, len(split)))
         structure = per_head(batch.structure, self.heads)
         mixed = product(structure, edge.flatten()[structure.by_target.edge], split.flatten(0, 1)).view_as(split)
-        out: Tensor = (mixed + own[:, :, None] * split).view_as(rows)
-        return out if self.bias is None else out + self.bias
+        out: Tensor = mixed + own[:, :, None] * split
+        return out
+
+    def scores(self, mapped: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, h) scores as a source and as a target of edges, for rows of X W."""
+        split = mapped.view(len(mapped), self.heads, -1)
+        return (split * self.source).sum(-1), (split * self.target).sum(-1)
+
+    def part(self, rows: Tensor, scores: tuple[Tensor, Tensor], batch: GraphBatch, start: int, stop: int) -> Tensor:
+        """Rows start:stop of the layer over ``rows`` = X W with all rows' ``scores``; a piece in eval mode, without gradient."""
+        split = rows.view(len(rows), self.heads, -1)
+        if start == 0 and stop == len(rows):
+            out = self._attend(split, scores, batch)
+        else:
+            edge, own = attention(batch, *scores, start, stop)
+            out = mixed_part(batch.structure, edge, split, start, stop) + own[:, :, None] * split[start:stop]
+        flat = out.flatten(1)
+        return flat if self.bias is None else flat + self.bias
 
 
 class GatOptions(StackOptions):
@@ -130,12 +177,28 @@ class Gat(nn.Module):
     def forward(self, view: View) -> Embedding:
         """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
         batch: GraphBatch = view.data
-        rows: Tensor = self.ends[0](self.layers[0](self.input(view), batch))
-        for number, weight in enumerate(self.weights):
-            given = self.dropout(rows)
-            out = self.layers[number + 1](given @ weight, batch)
-            rows = self.ends[number + 1](out + self.skips[number](given) if len(self.skips) else out)
+        size = piece_size(self, batch)
+        rows = self._layer(0, self.input(view, None, size), batch, size)
+        for number in range(1, len(self.layers)):
+            rows = self._layer(number, rows, batch, size)
         return embedding(rows, batch, self.pool)
+
+    def _layer(self, number: int, rows: Tensor, batch: GraphBatch, size: int | None) -> Tensor:
+        """Layer ``number`` of (N, d) rows; the first one's rows are mapped already."""
+        layer, nodes = self.layers[number], len(rows)
+        assert isinstance(layer, GatLayer)
+        given = self.dropout(rows) if number else rows
+        mapped = by_pieces(lambda start, stop: given[start:stop] @ self.weights[number - 1], nodes, size) if number else rows
+        source, target = all_by_pieces(lambda start, stop: layer.scores(mapped[start:stop]), nodes, size)
+
+        def part(start: int, stop: int) -> Tensor:
+            out = layer.part(mapped, (source, target), batch, start, stop)
+            if number and len(self.skips):
+                out = out + self.skips[number - 1](given[start:stop])
+            end: Tensor = self.ends[number](out)
+            return end
+
+        return by_pieces(part, nodes, size)
 
 
 def build(options: GatOptions, spec: GraphSpec) -> Gat:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -14,7 +15,8 @@ from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import StackOptions, layer_ends
 from sslplug_graph.encoders.pooling import embedding
-from sslplug_graph.propagation import symmetric
+from sslplug_graph.pieces import by_pieces, piece_size
+from sslplug_graph.propagation import Operator, symmetric
 from sslplug_graph.spec import GraphSpec
 
 
@@ -43,15 +45,28 @@ class Gcn(nn.Module):
     def forward(self, view: View) -> Embedding:
         """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
         batch: GraphBatch = view.data
-        propagate = symmetric(batch)
-        rows: Tensor = self.input(view, propagate)
-        for number, end in enumerate(self.ends):
-            if number:
-                weight = self.weights[number - 1]
-                # A(HW) = (AH)W: propagate on the narrower side.
-                rows = propagate(rows @ weight) if weight.shape[1] <= weight.shape[0] else propagate(rows) @ weight
-            rows = end(rows + self.biases[number] if len(self.biases) else rows)
+        propagate, size, nodes = symmetric(batch), piece_size(self, batch), batch.num_nodes
+        rows: Tensor = self.input(view, propagate, size)
+        for number in range(len(self.ends)):
+            weight = self.weights[number - 1] if number else None
+            # A(HW) = (AH)W: propagate on the narrower side.
+            if weight is not None and weight.shape[1] <= weight.shape[0]:
+                rows, weight = by_pieces(partial(_mapped, rows, weight), nodes, size), None
+            rows = by_pieces(partial(self._layer, number, rows, propagate, weight), nodes, size)
         return embedding(rows, batch, self.pool)
+
+    def _layer(self, number: int, rows: Tensor, propagate: Operator, weight: Tensor | None, start: int, stop: int) -> Tensor:
+        """Rows start:stop of layer ``number``, from (N, d) rows: times ``weight``, where they are not yet. The first one's rows
+        are propagated already."""
+        out = propagate.part(rows, start, stop) if number else rows[start:stop]
+        out = out if weight is None else out @ weight
+        end: Tensor = self.ends[number](out + self.biases[number] if len(self.biases) else out)
+        return end
+
+
+def _mapped(rows: Tensor, weight: Tensor, start: int, stop: int) -> Tensor:
+    """Rows start:stop of H W."""
+    return rows[start:stop] @ weight
 
 
 def build(options: GcnOptions, spec: GraphSpec) -> Gcn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import Activation, LayerEnd, Norm, norm_layer
 from sslplug_graph.encoders.pooling import Pool, embedding
+from sslplug_graph.pieces import by_pieces, piece_size
 from sslplug_graph.propagation import Operator, total
 from sslplug_graph.spec import GraphSpec
 
@@ -46,11 +48,16 @@ class GinLayer(nn.Module):
         self.end = LayerEnd(width, norm, momentum, options.activation)
         self.after = norm_layer(options.norm, width, momentum) if options.norm_last else nn.Identity()
 
-    def forward(self, mapped: Tensor, gather: Operator) -> Tensor:
-        """(N, d) from H W (N, d)."""
-        summed = gather(mapped) if self.eps is None else gather(mapped) + self.eps * mapped
-        out: Tensor = self.after(self.end(self.second(self.inner(summed + self.bias).relu())))
-        return out
+    def forward(self, mapped: Tensor, gather: Operator, size: int | None = None) -> Tensor:
+        """(N, d) from H W (N, d), ``size`` rows at a time or all at once."""
+
+        def layer(start: int, stop: int) -> Tensor:
+            summed = gather.part(mapped, start, stop)
+            summed = summed if self.eps is None else summed + self.eps * mapped[start:stop]
+            out: Tensor = self.after(self.end(self.second(self.inner(summed + self.bias).relu())))
+            return out
+
+        return by_pieces(layer, len(mapped), size)
 
 
 class Gin(nn.Module):
@@ -69,11 +76,20 @@ class Gin(nn.Module):
     def forward(self, view: View) -> Embedding:
         """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
         batch: GraphBatch = view.data
-        gather = total(batch, own=1.0)
-        kept = [self.layers[0](self.input(view), gather)]
+        gather, size = total(batch, own=1.0), piece_size(self, batch)
+        rows: Tensor = self.layers[0](self.input(view, None, size), gather, size)
+        kept = [rows] if self.concat else []
         for weight, layer in zip(self.weights, list(self.layers)[1:]):
-            kept.append(layer(weight(kept[-1]), gather))
-        return embedding(torch.cat(kept, 1) if self.concat else kept[-1], batch, self.pool)
+            rows = by_pieces(partial(_mapped, weight, rows), batch.num_nodes, size)
+            rows = layer(rows, gather, size)
+            kept += [rows] if self.concat else []
+        return embedding(torch.cat(kept, 1) if self.concat else rows, batch, self.pool)
+
+
+def _mapped(weight: nn.Module, rows: Tensor, start: int, stop: int) -> Tensor:
+    """Rows start:stop of H W."""
+    mapped: Tensor = weight(rows[start:stop])
+    return mapped
 
 
 def build(options: GinOptions, spec: GraphSpec) -> Gin:

@@ -8,9 +8,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sslplug.contracts import Embedding, View
+from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import Norm, StackOptions, layer_ends
 from sslplug_graph.encoders.pooling import embedding
+from sslplug_graph.pieces import by_pieces, piece_size
 from sslplug_graph.spec import GraphSpec
 
 
@@ -42,11 +44,17 @@ class Mlp(nn.Module):
 
     def forward(self, view: View) -> Embedding:
         """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
-        mapped: Tensor = self.input(view)
+        batch: GraphBatch = view.data
+        size = piece_size(self, batch)
+        rows: Tensor = self.input(view, None, size)
+        return embedding(by_pieces(lambda start, stop: self._rest(rows[start:stop]), len(rows), size), batch, self.pool)
+
+    def _rest(self, mapped: Tensor) -> Tensor:
+        """(n, d) of rows that the first map has behind them."""
         rows: Tensor = self.ends[0](mapped if self.bias is None else mapped + self.bias)
         for number, layer in enumerate(self.layers):
             rows = self.ends[number + 1](layer(rows))
-        return embedding(rows, view.data, self.pool)
+        return rows
 
 
 def build(options: MlpOptions, spec: GraphSpec) -> Mlp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import StackOptions, layer_ends
 from sslplug_graph.encoders.pooling import embedding
-from sslplug_graph.propagation import mean
+from sslplug_graph.pieces import all_by_pieces, by_pieces, piece_size
+from sslplug_graph.propagation import Operator, mean
 from sslplug_graph.spec import GraphSpec
 
 
@@ -38,14 +40,24 @@ class Sage(nn.Module):
     def forward(self, view: View) -> Embedding:
         """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
         batch: GraphBatch = view.data
-        average = mean(batch)
-        rows: Tensor = self.input(view)
-        for number, end in enumerate(self.ends):
-            if number:
-                rows = self.layers[number - 1](rows)
-            neighbours, own = rows.chunk(2, 1)
-            rows = end(average(neighbours.contiguous()) + own + self.biases[number])
+        average, size, nodes = mean(batch), piece_size(self, batch), batch.num_nodes
+        rows: Tensor = self.input(view, None, size)
+        for number in range(len(self.ends)):
+            neighbours, rows = all_by_pieces(partial(self._halves, number, rows), nodes, size)
+            layer = partial(self._layer, number, neighbours.contiguous(), rows, average)
+            rows = by_pieces(layer, nodes, size)
+            del neighbours, layer
         return embedding(rows, batch, self.pool)
+
+    def _halves(self, number: int, rows: Tensor, start: int, stop: int) -> tuple[Tensor, ...]:
+        """What nodes start:stop bring to their neighbours and to themselves; the first layer's rows are mapped already."""
+        both = self.layers[number - 1](rows[start:stop]) if number else rows[start:stop]
+        return both.chunk(2, 1)
+
+    def _layer(self, number: int, neighbours: Tensor, own: Tensor, average: Operator, start: int, stop: int) -> Tensor:
+        """Rows start:stop of layer ``number``."""
+        out: Tensor = self.ends[number](average.part(neighbours, start, stop) + own[start:stop] + self.biases[number])
+        return out
 
 
 def build(options: SageOptions, spec: GraphSpec) -> Sage:

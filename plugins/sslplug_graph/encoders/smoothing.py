@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from pydantic import Field
@@ -13,7 +14,8 @@ from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import Activation, LayerEnd
 from sslplug_graph.encoders.pooling import Pool, embedding
-from sslplug_graph.propagation import symmetric
+from sslplug_graph.pieces import by_pieces, piece_size
+from sslplug_graph.propagation import Operator, symmetric
 from sslplug_graph.spec import GraphSpec
 
 
@@ -52,13 +54,18 @@ class Smoothing(nn.Module):
     def forward(self, view: View) -> Embedding:
         """Embeddings of the view's nodes (the seeds of a sampled batch) and graphs."""
         batch: GraphBatch = view.data
-        propagate = symmetric(batch)
-        start: Tensor = self.then(self.input(view) + self.bias)
-        rows = start
+        propagate, size, nodes = symmetric(batch), piece_size(self, batch), batch.num_nodes
+        mapped: Tensor = self.input(view, None, size)
+        first = by_pieces(lambda start, stop: self.then(mapped[start:stop] + self.bias), nodes, size)
+        rows = first
         for _ in range(self.steps):
-            rows = propagate(rows)
-            rows = rows if self.restart == 0 else (1 - self.restart) * rows + self.restart * start
+            rows = by_pieces(partial(self._step, propagate, rows, first), nodes, size)
         return embedding(rows, batch, self.pool)
+
+    def _step(self, propagate: Operator, rows: Tensor, first: Tensor, start: int, stop: int) -> Tensor:
+        """Rows start:stop after one more propagation of ``rows``."""
+        out = propagate.part(rows, start, stop)
+        return out if self.restart == 0 else (1 - self.restart) * out + self.restart * first[start:stop]
 
 
 def build_sgc(options: SgcOptions, spec: GraphSpec) -> Smoothing:
