@@ -1,0 +1,1 @@
+"""Recipes of the wearable plugin: published methods by name and data."""
