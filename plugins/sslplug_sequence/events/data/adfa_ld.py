@@ -76,7 +76,7 @@ def attack_task(traces: Traces, folds: int) -> Task:
     normal = labels == 0
     runs = np.unique(traces.origin[~normal])
     kinds = np.array([run.rpartition("_")[0] for run in runs])
-    turn_of_run = {}
+    turn_of_run: dict[str, int] = {}
     for kind in np.unique(kinds):
         mine = sorted(runs[kinds == kind], key=lambda run: int(run.rpartition("_")[2]))
         turn_of_run |= {run: turn for turn, run in enumerate(mine)}

@@ -56,10 +56,12 @@ class Store:
         """The whole column."""
         rows, shape, dtype = self._shapes[name]
         if self._folder is None:
-            return np.concatenate(self._pieces.pop(name))
+            whole: np.ndarray = np.concatenate(self._pieces.pop(name))
+            return whole
         if rows == 0 or 0 in shape:
             return np.empty((rows, *shape), dtype)
-        return np.memmap(self._folder / f"{name}.column", dtype=dtype, mode="r", shape=(rows, *shape))
+        mapped: np.ndarray = np.memmap(self._folder / f"{name}.column", dtype=dtype, mode="r", shape=(rows, *shape))
+        return mapped
 
 
 @dataclass
@@ -73,7 +75,8 @@ class Dictionary:
         coded = pc.dictionary_encode(column.cast(pa.string()))
         words = [str(word) for word in coded.dictionary.to_pylist()]
         lookup = np.array([-1, *(self.numbers.setdefault(w, len(self.numbers)) if w else -1 for w in words)], np.int32)
-        return lookup[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1]
+        codes: np.ndarray = lookup[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1]
+        return codes
 
 
 def read_events(file: Path, columns: Columns, folder: Path | None) -> EventTable:
@@ -89,19 +92,18 @@ def read_events(file: Path, columns: Columns, folder: Path | None) -> EventTable
     words = {name: Dictionary() for name in categories}
     row = 0
     for piece in pieces:
-        at = lambda name: piece.column(names.index(name))  # noqa: E731, B023
-        owner = entities.code(at(columns.entity))
-        time = _time(at(columns.time), days)
+        column = dict(zip(names, piece.columns, strict=True))
+        owner = entities.code(column[columns.entity])
+        time = _time(column[columns.time], days)
         where = np.flatnonzero((owner < 0) | ~np.isfinite(time))
         if len(where):
             what = columns.entity if owner[where[0]] < 0 else columns.time
             raise DataError(f"{file}, row {row + int(where[0]) + 1}, column {what!r}: missing; every event needs one.")
         store.append("owner", owner)
         store.append("time", time)
-        codes = [words[name].code(at(name)) for name in categories]
-        store.append("codes", np.stack(codes, 1) if codes else np.empty((len(owner), 0), np.int32))
-        values = [_number(at(name), file, name, row) for name in numbers]
-        store.append("numbers", np.stack(values, 1) if values else np.empty((len(owner), 0), np.float32))
+        store.append("codes", _beside([words[name].code(column[name]) for name in categories], len(owner), np.int32))
+        numbered = [_number(column[name], file, name, row) for name in numbers]
+        store.append("numbers", _beside(numbered, len(owner), np.float32))
         row += len(owner)
     if not row:
         raise DataError(f"{file} holds no event; expected one row an event.")
@@ -132,6 +134,11 @@ def read_events(file: Path, columns: Columns, folder: Path | None) -> EventTable
     who = np.array(list(entities.numbers), dtype=object)
     unit = "days" if days else "units of the time column"
     return EventTable(file.stem, who, offsets, time, coded, known, values, tuple(numbers), unit, digest, notes=notes)
+
+
+def _beside(columns: Sequence[np.ndarray], rows: int, dtype: type) -> np.ndarray:
+    """(rows, columns); no columns: zero of them."""
+    return np.stack(columns, 1) if columns else np.empty((rows, 0), dtype)
 
 
 def _pieces(

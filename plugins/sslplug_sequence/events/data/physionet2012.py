@@ -29,7 +29,8 @@ def read_physionet(folder: Path) -> tuple[EventTable, np.ndarray]:
     All that was measured at one time is one event; time in hours since admission. Of a parameter recorded twice at one time the
     last value counts. The descriptors stand in the first event. Scores and other outcomes are never read as inputs.
     """
-    names, owners, minutes, fields, values = [], [], [], [], []
+    names: list[np.ndarray] = []
+    owners, minutes, fields, values = [], [], [], []
     deaths: list[int] = []
     for part in ("a", "b"):
         table = _measurements(folder / f"set-{part}.tar.xz")
@@ -54,7 +55,7 @@ def read_physionet(folder: Path) -> tuple[EventTable, np.ndarray]:
         if missing:
             raise DataError(f"{folder}/Outcomes-{part}.txt has no row for record {missing[0]}; expected one a stay.")
         deaths += [died[record] for record in records]
-    owner, minute, field, value = map(np.concatenate, (owners, minutes, fields, values))
+    owner, minute, field, value = (np.concatenate(parts) for parts in (owners, minutes, fields, values))
     value = np.where(np.isin(field, UNKNOWN) & (value < 0), np.nan, value)
     moment, event = np.unique(owner * _MINUTES + minute, return_inverse=True)
     entity, at = moment // _MINUTES, moment % _MINUTES / 60

@@ -63,11 +63,11 @@ def _lines(tar: tarfile.TarFile, name: str, fold: int, part: str) -> list[Line]:
             file = tar.extractfile(f"{name}/{kind}-{fold}-{part}.txt")
         except KeyError as error:
             raise DataError(
-                f"{tar.name}: no {name}/{kind}-{fold}-{part}.txt; expected the published folds 1 to 5."
+                f"{tar.name!s}: no {name}/{kind}-{fold}-{part}.txt; expected the published folds 1 to 5."
             ) from error
         assert file is not None  # a plain file
         found.append([" ".join(line.split()) for line in file.read().decode().splitlines() if line.strip()])
     types, times = found
     if len(types) != len(times):
-        raise DataError(f"{tar.name}: fold {fold} {part} has {len(types)} lines of types and {len(times)} of times.")
+        raise DataError(f"{tar.name!s}: fold {fold} {part} has {len(types)} lines of types and {len(times)} of times.")
     return list(zip(types, times, strict=True))

@@ -88,7 +88,8 @@ def _read(files: Sequence[Path], columns: Sequence[str]) -> pa.Table:
 
 
 def _words(table: pa.Table, column: str) -> np.ndarray:
-    return table[column].fill_null("").to_numpy().astype(str)
+    words: np.ndarray = table[column].fill_null("").to_numpy().astype(str)
+    return words
 
 
 def _numbers(table: pa.Table, column: str, folder: Path) -> np.ndarray:
@@ -103,9 +104,10 @@ def _days(words: np.ndarray, folder: Path) -> np.ndarray:
     """Days of "day HH:MM:SS". Some published seconds are 60."""
     try:
         parts = np.array([[float(n) for n in word.replace(" ", ":").split(":")] for word in words])
-        return parts @ np.array([1.0, 1 / 24, 1 / 1440, 1 / 86_400])
+        days: np.ndarray = parts @ np.array([1.0, 1 / 24, 1 / 1440, 1 / 86_400])
     except ValueError as error:
         raise DataError(f"{folder}: tr_datetime {error}; expected times like '12 08:30:00'.") from error
+    return days
 
 
 def _labelled(

@@ -121,8 +121,9 @@ class RaggedGru(nn.Module):
             if not steps.counts:
                 state = begin[:0]
             elif rows.device.type == "cpu":
-                gates = torch.nn.functional.linear(state, cell.weight_ih_l0, cell.bias_ih_l0).to(begin.dtype)
-                state = _Gru.apply(gates, begin, cell.weight_hh_l0, cell.bias_hh_l0, steps.counts)  # type: ignore[no-untyped-call]
+                weight, recurrent, bias, recurrent_bias = cell.parameters()
+                gates = torch.nn.functional.linear(state, weight, bias).to(begin.dtype)
+                state = _Gru.apply(gates, begin, recurrent, recurrent_bias, steps.counts)  # type: ignore[no-untyped-call]
             else:
                 begin = begin[: steps.counts[0]].contiguous()
                 state = cell(PackedSequence(state, torch.tensor(steps.counts)), begin.unsqueeze(0))[0].data

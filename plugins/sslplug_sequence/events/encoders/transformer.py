@@ -54,7 +54,8 @@ class Block(nn.Module):
         mask = None if visible is None else visible[:, None, None, :]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         x = x + self.dropout(self.mix(mixed.transpose(1, 2).reshape(n, length, width)))
-        return x + self.dropout(self.perceptron(self.norms[1](x)))
+        out: Tensor = x + self.dropout(self.perceptron(self.norms[1](x)))
+        return out
 
 
 class Stack(nn.Module):
