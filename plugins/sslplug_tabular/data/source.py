@@ -94,10 +94,12 @@ class MemorySource:
         for name in self.names:
             array = plain(pa.concat_arrays([plain(chunk) for chunk in self.table[name].chunks] or [pa.array([])]))
             digest.update(f"\x1e{name}\x1e".encode())
-            digest.update(np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes())
             if is_number(array.type):
-                digest.update(array.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy().tobytes())
+                numbers = np.array(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+                numbers[np.isnan(numbers)] = np.nan  # NaN and null are both missing; one bit pattern for them
+                digest.update(numbers.tobytes())
                 continue
+            digest.update(np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes())
             nested = pa.types.is_nested(array.type) or pa.types.is_binary(array.type)
             words = pa.array(map(str, array.to_pylist())) if nested else as_words(array)
             words = words.cast(pa.large_string()).fill_null("")
