@@ -2,7 +2,7 @@
 
 A column leaks a class target where its values and the classes are the same thing under other names (one value a class, one
 class a value), and a numeric target where it is the target times a factor plus a constant. Checked on the labelled training
-rows, from 20 of them on.
+rows, from 20 of them on, and from two a class (where every row is a class of its own, every name of rows tells it).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def leaking(values: np.ndarray, codes: np.ndarray, names: Sequence[str], labels:
 def _same_partition(column: np.ndarray, labels: np.ndarray, kinds: int) -> bool:
     """Whether values and labels (of ``kinds`` different ones) are in one-to-one correspondence."""
     # The first rows first: cheap, and nearly every column has more values than there are classes.
-    if kinds < 2 or len(np.unique(column[:1000])) > kinds:
+    if kinds < 2 or len(labels) < 2 * kinds or len(np.unique(column[:1000])) > kinds:
         return False
     values, codes = np.unique(column, return_inverse=True)
     if len(values) != kinds:
