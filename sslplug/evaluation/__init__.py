@@ -4,12 +4,14 @@ from sslplug.contracts import Component
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
 from sslplug.evaluation.embedding import embed
 from sslplug.evaluation.finetune import FinetuneOptions, finetune
-from sslplug.evaluation.judge import EvaluateOptions, Score, default_probe, judge
+from sslplug.evaluation.judge import EvaluateOptions, default_probe, judge
 from sslplug.evaluation.linear_adam import LinearAdam, LinearAdamOptions
 from sslplug.evaluation.logistic import Logistic, LogisticOptions, OneVsRest, OneVsRestOptions
 from sslplug.evaluation.neighbours import Knn, KnnOptions
+from sslplug.evaluation.network import MlpOptions, ResNetOptions, make_mlp, make_resnet
 from sslplug.evaluation.probe import Prediction, Probe
 from sslplug.evaluation.ridge import Ridge, RidgeOptions
+from sslplug.evaluation.score import Score
 from sslplug.evaluation.statistics import Comparison, Interval, Summary, compare_to_controls, summarise
 from sslplug.evaluation.svm import Svm, SvmOptions
 from sslplug.evaluation.trees import LightGbm, LightGbmOptions
@@ -23,6 +25,8 @@ PROBES: dict[str, Component] = {
     "svm": Component(SvmOptions, Svm, "support vector classifier, C by inner cross-validation (graph-level papers)"),
     "ridge": Component(RidgeOptions, Ridge, "ridge regression, penalty chosen on validation"),
     "knn": Component(KnnOptions, Knn, "weighted nearest neighbours in cosine similarity"),
+    "mlp": Component(MlpOptions, make_mlp, "multilayer perceptron, stopped early on validation, can be tuned there"),
+    "resnet": Component(ResNetOptions, make_resnet, "residual network, stopped early on validation, can be tuned there"),
     "kmeans": Component(KMeansOptions, KMeans, "k-means clusters against classes: NMI, ARI, AMI"),
     "lightgbm": Component(LightGbmOptions, LightGbm, "gradient-boosted trees with early stopping"),
 }

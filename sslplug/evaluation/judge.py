@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,13 +13,18 @@ from scipy import sparse
 from sslplug.contracts import Choice, Kind, Options, RawFeatures, Role, Split, Task
 from sslplug.errors import DataError, UsageError
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
+from sslplug.evaluation.columns import beside, instances, level_of, raw_instances
 from sslplug.evaluation.finetune import FinetuneOptions
 from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.logistic import Logistic, LogisticOptions
-from sslplug.evaluation.metrics import agreement, higher_is_better, measure
-from sslplug.evaluation.probe import CLASS_KINDS, Features, Probe
+from sslplug.evaluation.metrics import agreement, agreement_without, higher_is_better, measure, measure_without
+from sslplug.evaluation.network import Network
+from sslplug.evaluation.paired import row_groups
+from sslplug.evaluation.probe import CLASS_KINDS, Features, Probe, take
 from sslplug.evaluation.ridge import Ridge, RidgeOptions
-from sslplug.evaluation.trees import LightGbmOptions
+from sslplug.evaluation.score import Score
+from sslplug.evaluation.trees import LightGbm, LightGbmOptions
+from sslplug.evaluation.vectorise import Numerics, fit_vectoriser
 from sslplug.randomness import Rng
 
 Source = Literal["pretrained", "untrained", "raw", "both"]
@@ -36,6 +40,12 @@ class EvaluateOptions(Options):
         default=(1.0,), min_length=1, description="shares of the labels to fit with"
     )
     controls: bool = Field(default=True, description="also the untrained encoder, and LightGBM on raw, embeddings and both")
+    probes_on_raw: bool = Field(
+        default=False, description="also every probe on raw features, as numbers by statistics of the training rows"
+    )
+    raw_numbers: Numerics = Field(
+        default="quantile", description="how probes_on_raw scales numbers: to a normal by their quantiles, or standardised"
+    )
     splits: int = Field(default=0, ge=0, description="how many of a task's splits to use; 0 = all")
     published: dict[str, float] = Field(
         default_factory=dict, description="{task: value} others reported for this method and protocol; printed beside ours"
@@ -46,29 +56,6 @@ class EvaluateOptions(Options):
     finetune: FinetuneOptions | None = Field(
         default=None, description="also train encoder and head together, from pretrained and from untrained parameters"
     )
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number: a metric of one probe on one kind of features, on the test rows of one split.
-
-    features  "pretrained", "untrained" (the encoder before training), "raw" or "both" (raw features and embeddings)
-    seconds   to fit and to predict;  seed: the run's seed;  train, test: how many rows were fitted on and tested
-    """
-
-    task: str
-    protocol: str
-    probe: str
-    features: str
-    metric: str
-    fraction: float
-    split: int
-    value: float
-    seconds: float
-    higher_is_better: bool
-    seed: int = 0
-    train: int = 0
-    test: int = 0
 
 
 def default_probe(kind: Kind) -> tuple[str, Probe | KMeans]:
@@ -93,9 +80,9 @@ def judge(
     """Every score of ``tasks``: by task, split, fraction, probe, features, metric.
 
     features   {"pretrained": {level: (n, d)}, "untrained": {...}}; "untrained" is needed for the controls
-    raw        task -> raw features of the rows of its level; asked once a task, for the controls alone
+    raw        task -> raw features of the rows of its level; asked once a task, for the controls and ``probes_on_raw`` alone
     probes     named; each judges the tasks of its kinds. A task that none of them fits is judged by the default of its kind
-    lightgbm   the boosted trees of the controls
+    lightgbm   the boosted trees of the controls; where they are tuned, a row without tuning is judged too
     announce   gets one line a task and split
 
     Test rows are scored once, by the finished model. A class that is absent from the training rows can only be missed.
@@ -107,7 +94,7 @@ def judge(
     scores: list[Score] = []
     for task in tasks:
         columns: dict[str, Features] = {
-            name: _instances(task, _level(task, name, levels)) for name, levels in features.items()
+            name: instances(task, level_of(task, name, levels)) for name, levels in features.items()
         }
         fitting = [(name, probe) for name, probe in probes if task.kind in probe.kinds]
         if not fitting:
@@ -115,18 +102,23 @@ def judge(
             if probes:
                 named = ", ".join(name for name, _ in probes)
                 announce(f"{task.name}: {named} cannot judge a {task.kind} task; using {fitting[0][0]}.")
+        if options.controls or options.probes_on_raw:
+            columns["raw"] = raw_instances(task, raw(task))
         if options.controls:
-            columns["raw"] = _instances(task, raw(task).values)
-            columns["both"] = _beside(columns["raw"], columns["pretrained"])
+            columns["both"] = beside(columns["raw"], columns["pretrained"])
+        group = row_groups(np.arange(len(task.labels)) if task.groups is None else task.groups)
+        plan = _plan(task, fitting, lightgbm, columns, options)
         for number in range(min(options.splits or len(task.splits), len(task.splits))):
+            if any(_wants_numbers(probe, source, columns[source]) for _, probe, source in plan):
+                columns["numbers"] = _numbers(task, number, columns["raw"], options, seed)
             for fraction in options.fractions:
                 split = shrink(task, number, fraction, seed)
-                plan = _plan(task, fitting, lightgbm, columns, options.controls)
                 parts: list[str] = []
                 for name, probe, source in plan:
                     if isinstance(probe, KMeans) and (number or fraction != options.fractions[0]):
                         continue  # clusters see every row and no label: neither the split nor the fraction changes them
-                    found = _judged(task, split, number, fraction, name, probe, source, columns[source], seed)
+                    x = columns["numbers" if _wants_numbers(probe, source, columns[source]) else source]
+                    found = _judged(task, split, number, fraction, name, probe, source, x, group, seed)
                     scores += found
                     parts.append(f"{name} on {source} {found[0].value:.4f}")
                 if parts:
@@ -140,21 +132,42 @@ def _plan(
     probes: Sequence[tuple[str, Probe | KMeans]],
     lightgbm: Probe,
     columns: Mapping[str, Features],
-    controls: bool,
+    options: EvaluateOptions,
 ) -> list[tuple[str, Probe | KMeans, Source]]:
     """What to fit on what, without doing the same fit twice."""
     plan: dict[tuple[str, Source], Probe | KMeans] = {}
     for name, probe in probes:
         plan[name, "pretrained"] = probe
-        if controls and "untrained" in columns:
+        if options.controls and "untrained" in columns:
             plan[name, "untrained"] = probe
-        if controls and isinstance(probe, KMeans):
-            plan[name, "raw"] = probe
-    if controls and task.kind in lightgbm.kinds:
+        if options.probes_on_raw or (options.controls and isinstance(probe, KMeans)):
+            plan[name, "raw"] = probe.flat() if isinstance(probe, Network) else probe
+    if options.controls and task.kind in lightgbm.kinds:
+        trees = {"lightgbm": lightgbm}
+        if isinstance(lightgbm, LightGbm) and lightgbm.options.tune:
+            trees = {"lightgbm": lightgbm.untuned(), "lightgbm_tuned": lightgbm}
         sources: tuple[Source, ...] = ("raw", "pretrained", "both")
-        for source in sources:
-            plan.setdefault(("lightgbm", source), lightgbm)
+        for name, probe in trees.items():
+            for source in sources:
+                plan.setdefault((name, source), probe)
     return [(name, probe, source) for (name, source), probe in plan.items()]
+
+
+def _wants_numbers(probe: Probe | KMeans, source: str, x: Features) -> bool:
+    """Whether raw features must become numbers first. Trees take them as they are; k-means does where it can."""
+    if source != "raw" or isinstance(probe, LightGbm):
+        return False
+    return not isinstance(probe, KMeans) or bool(x.categorical) or not _finite(x)
+
+
+def _finite(x: RawFeatures) -> bool:
+    return bool(np.isfinite(x.values.data if sparse.issparse(x.values) else x.values).all())
+
+
+def _numbers(task: Task, number: int, raw: RawFeatures, options: EvaluateOptions, seed: int) -> np.ndarray:
+    """Raw features as numbers, by statistics of all training rows of a split: labelled ones of a fraction or not."""
+    train = take(raw, task.splits[number].train)
+    return fit_vectoriser(train, options.raw_numbers, seed % (2**31 - 1))(raw)
 
 
 def _judged(
@@ -166,6 +179,7 @@ def _judged(
     probe: Probe | KMeans,
     source: str,
     x: Features,
+    group: np.ndarray,
     seed: int,
 ) -> list[Score]:
     """Fit one probe and score its test rows once."""
@@ -174,7 +188,10 @@ def _judged(
     began = time.perf_counter()
     if isinstance(probe, KMeans):
         usable = np.flatnonzero(labels >= 0)
-        values = agreement(labels[usable], probe.cluster(x[usable], len(np.unique(labels[usable])), draw))
+        rows = x.values if isinstance(x, RawFeatures) else x
+        clusters = probe.cluster(rows[usable], len(np.unique(labels[usable])), draw)
+        values = agreement(labels[usable], clusters)
+        without = agreement_without(labels[usable], clusters, group[usable])
         sizes = (0, len(usable))
     else:
         if task.kind in CLASS_KINDS and len(np.unique(labels[split.train])) < 2:
@@ -183,8 +200,10 @@ def _judged(
                 f"{labels[split.train[0]]}; a probe needs two classes. Stratify the split."
             )
         train, val, test = split.train, split.val, split.test
-        fitted = probe.fit(x[train], labels[train], x[val], labels[val], task.kind, draw)
-        values = measure(task.kind, labels[test], fitted(x[test]))
+        fitted = probe.fit(take(x, train), labels[train], take(x, val), labels[val], task.kind, draw)
+        said = fitted(take(x, test))
+        values = measure(task.kind, labels[test], said)
+        without = measure_without(task.kind, labels[test], said, group[test])
         sizes = (len(train), len(test))
     seconds = time.perf_counter() - began
     return [
@@ -201,50 +220,7 @@ def _judged(
             higher_is_better(metric),
             seed,
             *sizes,
+            () if place else without,
         )
-        for metric, value in values.items()
+        for place, (metric, value) in enumerate(values.items())
     ]
-
-
-def _level(task: Task, name: str, levels: Mapping[str, np.ndarray]) -> np.ndarray:
-    if task.level not in levels:
-        raise DataError(
-            f"Task {task.name!r} judges level {task.level!r}, but the {name} encoder made {', '.join(sorted(levels))}. "
-            "Choose an encoder with that level, or another task."
-        )
-    return levels[task.level]
-
-
-def _instances(task: Task, x: Features) -> Features:
-    """(instances, f): the rows themselves, or for members the element-wise product and, for pairs, absolute difference.
-
-    Embeddings of a link are compared as node2vec does (Grover and Leskovec 2016, Hadamard product); raw features get both
-    operators, so do embeddings, so that no side has more to work with.
-    """
-    rows = x.tocsr() if _is_sparse(x) else np.asarray(x)
-    if task.members is None:
-        if rows.shape[0] != len(task.labels):
-            raise DataError(f"Task {task.name!r}: {rows.shape[0]} rows of features for {len(task.labels)} labels.")
-        return rows
-    if len(task.members) and int(task.members.max()) >= rows.shape[0]:
-        raise DataError(
-            f"Task {task.name!r}: members name row {int(task.members.max())}, but features have {rows.shape[0]} rows."
-        )
-    product = rows[task.members[:, 0]]
-    for column in range(1, task.members.shape[1]):
-        other = rows[task.members[:, column]]
-        product = product.multiply(other).tocsr() if _is_sparse(product) else product * other
-    if task.members.shape[1] != 2:
-        return product
-    return _beside(product, abs(rows[task.members[:, 0]] - rows[task.members[:, 1]]))
-
-
-def _is_sparse(x: Features) -> bool:
-    return bool(sparse.issparse(x))
-
-
-def _beside(a: Features, b: Features) -> Features:
-    """Columns of both, float32; sparse where one is."""
-    if _is_sparse(a) or _is_sparse(b):
-        return sparse.hstack([sparse.csr_matrix(a), sparse.csr_matrix(b)], format="csr", dtype=np.float32)
-    return np.concatenate([np.asarray(a, dtype=np.float32), np.asarray(b, dtype=np.float32)], axis=1)

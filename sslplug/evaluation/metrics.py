@@ -14,6 +14,7 @@ from sklearn.metrics import (
 
 from sslplug.contracts import Kind
 from sslplug.errors import DataError
+from sslplug.evaluation.paired import GROUPS
 from sslplug.evaluation.probe import Prediction
 
 METRICS: dict[Kind, tuple[str, ...]] = {
@@ -59,6 +60,31 @@ def auroc(labels: np.ndarray, score: np.ndarray) -> float:
     return float((ranks[labels == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def measure_without(kind: Kind, labels: np.ndarray, prediction: Prediction, group: np.ndarray) -> tuple[float, ...]:
+    """The primary metric with the rows of each group 0..GROUPS - 1 left out; NaN for a group without rows.
+
+    Empty where the metric is undefined without some group: its uncertainty by rows cannot be computed.
+    """
+    values = []
+    for number in range(GROUPS):
+        rest = group != number
+        if not rest.any():
+            return ()
+        part = Prediction(prediction.values[rest], prediction.classes)
+        try:
+            values.append(float("nan") if rest.all() else _primary(kind, labels[rest], part))
+        except DataError:
+            return ()
+    return tuple(values)
+
+
+def _primary(kind: Kind, labels: np.ndarray, prediction: Prediction) -> float:
+    """The first of :func:`measure` alone."""
+    if kind in ("classification", "segmentation"):
+        return float((prediction.labels == labels).mean())
+    return auroc(labels, prediction.margin) if primary(kind) == "auroc" else measure(kind, labels, prediction)[primary(kind)]
+
+
 def measure(kind: Kind, labels: np.ndarray, prediction: Prediction) -> dict[str, float]:
     """Every metric of ``kind``, primary first.
 
@@ -100,12 +126,19 @@ def agreement(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
     }
 
 
+def agreement_without(labels: np.ndarray, clusters: np.ndarray, group: np.ndarray) -> tuple[float, ...]:
+    """NMI with the rows of each group left out, the clusters as they are; like :func:`measure_without`."""
+    rests = [group != number for number in range(GROUPS)]
+    if not all(rest.any() for rest in rests):
+        return ()
+    return tuple(
+        float("nan") if rest.all() else float(normalized_mutual_info_score(labels[rest], clusters[rest])) for rest in rests
+    )
+
+
 def selection_score(kind: Kind, labels: np.ndarray, prediction: Prediction) -> float:
     """The primary metric, larger is better, on validation rows; accuracy where these hold one class of a ranking task."""
     if kind in ("link", "anomaly") and len(np.unique(labels)) < 2:
         return float((prediction.labels == labels).mean())
-    if kind in ("classification", "segmentation"):
-        return float((prediction.labels == labels).mean())
-    name = primary(kind)
-    value = auroc(labels, prediction.margin) if name == "auroc" else measure(kind, labels, prediction)[name]
-    return value if higher_is_better(name) else -value
+    value = _primary(kind, labels, prediction)
+    return value if higher_is_better(primary(kind)) else -value

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from sslplug.contracts import Kind
+from sslplug.contracts import Kind, RawFeatures
 from sslplug.errors import DataError
 
 Features = Any
-"""(n, f) float rows: a numpy array, or a scipy CSR matrix where the probe says that it takes one."""
+"""(n, f) float rows: a numpy array; where the probe says that it takes them, a scipy CSR matrix or :class:`RawFeatures`."""
 
 CLASS_KINDS: frozenset[Kind] = frozenset({"classification", "segmentation", "link", "anomaly"})
 """Kinds whose labels are integers that a classifier predicts."""
@@ -112,3 +112,34 @@ def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     fold = np.empty(len(labels), dtype=np.int64)
     fold[order] = np.arange(len(labels)) % folds
     return fold
+
+
+def take(x: Features, rows: np.ndarray) -> Features:
+    """Some rows of any form of features."""
+    return replace(x, values=x.values[rows]) if isinstance(x, RawFeatures) else x[rows]
+
+
+def held_out(
+    x_train: Features, y_train: np.ndarray, x_val: Features, y_val: np.ndarray, kind: Kind, seed: int
+) -> tuple[Features, np.ndarray, Features, np.ndarray]:
+    """Rows to fit on and rows to choose by: the validation rows, or where there are none a stratified fifth of the training rows.
+
+    Every class keeps a training row. Fewer than five training rows are both fitted on and chosen by.
+    """
+    if len(y_val):
+        return x_train, y_train, x_val, y_val
+    if len(y_train) < 5:
+        return x_train, y_train, x_train, y_train
+    inside = kept_inside(np.zeros(len(y_train)) if kind == "regression" else y_train, 5, seed)
+    if inside.all():
+        return x_train, y_train, x_train, y_train
+    return take(x_train, inside), y_train[inside], take(x_train, ~inside), y_train[~inside]
+
+
+def kept_inside(strata: np.ndarray, parts: int, seed: int) -> np.ndarray:
+    """(n,) False for one stratified part of ``parts``, to be held out; every stratum keeps a row inside."""
+    inside: np.ndarray = stratified_folds(strata, parts, seed) != 0
+    for value in np.unique(strata):
+        if not inside[strata == value].any():
+            inside[np.flatnonzero(strata == value)[0]] = True
+    return inside

@@ -1,16 +1,7 @@
 """Means, intervals and paired tests of scores, and Holm's correction over the family of claims.
 
-What is one observation: a split where a task has several, with the runs' seeds averaged within it; else a seed. Seeds on one
-split share its test rows and are no further observations of it.
-
-Which test. Splits whose training sets share most of their rows (cross-validation folds) give correlated differences, and a
-plain paired test finds far too many: they are compared by the corrected resampled t-test (Nadeau and Bengio 2003, "Inference
-for the generalization error"), whose variance of the mean difference is s^2 (1/n + test/train) rather than s^2 / n. That
-estimate of the correlation holds for learners that hardly notice which rows they were trained on. With few labels it is the
-other way round: two draws of 10 % share a tenth of their rows and the differences vary with the draw, so splits that train on
-less than half of their rows are independent draws of labels on one fixed data set and are compared by Wilcoxon's signed-rank
-test (zeros by Pratt's rule); the claim is then about this data set. Several seeds on one fixed split are independent runs and
-take the same test, which cannot reach 0.05 with fewer than six pairs; that is said rather than a verdict.
+What is one observation: a split where a task has several, with the runs' seeds averaged within it; else a seed. The test itself,
+and what a difference's uncertainty is made of, is :mod:`sslplug.evaluation.paired`.
 """
 
 from __future__ import annotations
@@ -23,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from sslplug.evaluation.judge import Score
+from sslplug.evaluation.paired import ALPHA, paired_test
+from sslplug.evaluation.score import Score
 
-ALPHA = 0.05
-_FEWEST_WILCOXON = 6
+_TREES = ("lightgbm", "lightgbm_tuned")
 
 
 @dataclass(frozen=True)
@@ -97,34 +88,6 @@ def interval(values: Sequence[float] | np.ndarray) -> Interval:
     return Interval(mean, mean - half, mean + half, std, n)
 
 
-def wilcoxon(differences: np.ndarray) -> tuple[float | None, str]:
-    """Two-sided p value of paired differences, and a note. All differences zero give p = 1; fewer than six give no p."""
-    n = len(differences)
-    if not np.any(differences):
-        return 1.0, "all pairs are equal"
-    if n < _FEWEST_WILCOXON:
-        return None, f"cannot reach {ALPHA} with {n} pair{'s' if n > 1 else ''}; {_FEWEST_WILCOXON} are needed"
-    return float(stats.wilcoxon(differences, zero_method="pratt", method="auto").pvalue), ""
-
-
-def resampled_t(differences: np.ndarray, test_to_train: float) -> tuple[float | None, float | None, str]:
-    """Corrected resampled t-test: (p value, half width of the 95 % interval, note). Nadeau and Bengio 2003, eq. for sigma^2.
-
-    Equal differences have no spread to test by: zero gives p = 1, anything else the sign test's 2^(1 - n).
-    """
-    n = len(differences)
-    if not np.any(differences):
-        return 1.0, 0.0, "all pairs are equal"
-    if n < 2:
-        return None, None, "one split allows no test"
-    spread, mean = float(differences.std(ddof=1)), float(differences.mean())
-    if spread <= 1e-12 * abs(mean):
-        return min(1.0, 2.0 ** (1 - n)), None, "every pair differs by the same amount: sign test"
-    error = spread * math.sqrt(1.0 / n + test_to_train)
-    p = 2.0 * float(stats.t.sf(abs(mean) / error, n - 1))
-    return p, float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * error, ""
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the i-th smallest of m times m - i + 1, made monotone, at most 1.
 
@@ -162,7 +125,7 @@ def summarise(scores: Iterable[Score]) -> list[Summary]:
         for place, columns in cells.items()
         for probe, features in columns
         if features == "pretrained"
-        and (probe != "lightgbm" or (probe, "untrained") in columns or (probe, "raw") not in columns)
+        and (probe not in _TREES or (probe, "untrained") in columns or (probe, "raw") not in columns)
     ]
     claims = [
         (r, c)
@@ -192,8 +155,8 @@ def _summary(place: tuple[str, str, str, float], probe: str, columns: dict[tuple
     for name, features in columns:
         same_probe = name == probe and features in ("untrained", "raw", "both")
         trees = (
-            (name, "raw") in columns
-            and name == "lightgbm"
+            name in _TREES
+            and (name, "raw") in columns
             and features in ("raw", "pretrained", "both")
             and (name, features) != (probe, "pretrained")
         )
@@ -227,21 +190,33 @@ def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher:
     lacking = len(own) + len(theirs) - 2 * len(pairs)
     if not pairs:
         return None
-    differences = np.array(
-        list(_observations([replace(mine, value=mine.value - their.value) for mine, their in pairs]).values())
-    )
-    mean = float(differences.mean())
-    ratio = float(np.mean([mine.test / max(mine.train, 1) for mine, _ in pairs]))
-    if len({mine.split for mine, _ in pairs}) > 1 and ratio < 1.0:
-        test = "corrected resampled t"
-        p, half, note = resampled_t(differences, ratio)
-        low, high = (None, None) if half is None else (mean - half, mean + half)
-    else:
-        test = "Wilcoxon signed-rank"
-        p, note = wilcoxon(differences)
-        found = interval(differences)
-        low, high = found.low, found.high
+    splits = {split: row for row, split in enumerate(sorted({mine.split for mine, _ in pairs}))}
+    seeds = {seed: column for column, seed in enumerate(sorted({mine.seed for mine, _ in pairs}))}
+    differences = np.full((len(splits), len(seeds)), np.nan)
+    for mine, their in pairs:
+        differences[splits[mine.split], seeds[mine.seed]] = mine.value - their.value
+    train, test = (float(np.mean([getattr(mine, part) for mine, _ in pairs])) for part in ("train", "test"))
+    found = paired_test(differences, _without(pairs, list(splits)), max(train, 1.0), test)
+    note = found.note
     if lacking:
         note = "; ".join(filter(None, [note, f"{lacking} scores without a partner left out"]))
-    better = mean > 0 if higher else mean < 0
-    return Comparison(control, mean, better, low, high, p, len(differences), test, note)
+    better = found.mean > 0 if higher else found.mean < 0
+    return Comparison(control, found.mean, better, found.low, found.high, found.p, found.n, found.name, note)
+
+
+def _without(pairs: Sequence[tuple[Score, Score]], splits: Sequence[int]) -> np.ndarray | None:
+    """(G,) the mean difference with each group of test rows left out, or None where a score does not hold it.
+
+    Seeds are averaged within their split first, as in the mean itself. A group that no split tests on is dropped.
+    """
+    if not all(len(mine.without) and len(mine.without) == len(their.without) for mine, their in pairs):
+        return None
+    by_split = []
+    for split in splits:
+        inside = [pair for pair in pairs if pair[0].split == split]
+        left = np.mean([np.subtract(mine.without, their.without) for mine, their in inside], axis=0)
+        whole = float(np.mean([mine.value - their.value for mine, their in inside]))
+        by_split.append((left, whole))
+    tested = ~np.isnan([left for left, _ in by_split]).all(axis=0)
+    filled = np.mean([np.where(np.isnan(left), whole, left) for left, whole in by_split], axis=0)
+    return filled[tested] if tested.sum() > 1 else None

@@ -152,13 +152,21 @@ def _runs_below(path: Path) -> list[Path]:
 def _scores(record: RunRecord) -> list[Score]:
     """The run's scores; none where it was not judged. RunFolderError where they are not what this version writes."""
     try:
-        return [Score(**{**row, "value": float(row["value"])}) for row in record.metrics.get("scores", [])]
+        return [
+            Score(**{**row, "value": float(row["value"]), "without": _numbers(row.get("without", ()))})
+            for row in record.metrics.get("scores", [])
+        ]
     except (KeyError, TypeError, ValueError) as error:
         file = record.path / "metrics.json"
         raise RunFolderError(
             f"{file}: its scores cannot be read ({type(error).__name__}: {error}); "
             f"`sslplug evaluate {record.path}` writes them anew."
         ) from error
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:
+    """Numbers that JSON holds as null where they are not finite."""
+    return tuple(float("nan") if value is None else float(value) for value in values)
 
 
 def _table_row(summary: Summary, collapsed: str, published: float | None) -> TableRow:

@@ -4,15 +4,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sslplug.evaluation.judge import Score
-from sslplug.evaluation.statistics import compare_to_controls, holm, interval, resampled_t, summarise, wilcoxon
+from sslplug.evaluation.paired import GROUPS, jackknife
+from sslplug.evaluation.score import Score
+from sslplug.evaluation.statistics import compare_to_controls, holm, interval, summarise
 
 
 def score(
-    probe: str, features: str, value: float, split: int = 0, seed: int = 0, metric: str = "accuracy", task: str = "t"
+    probe: str,
+    features: str,
+    value: float,
+    split: int = 0,
+    seed: int = 0,
+    metric: str = "accuracy",
+    task: str = "t",
+    wobble: float | None = None,
 ) -> Score:
+    """A score; ``wobble`` is how far it moves when a group of test rows is left out, up and down in turn."""
     higher = metric != "rmse"
-    return Score(task, "random", probe, features, metric, 1.0, split, value, 0.1, higher, seed, train=90, test=10)
+    without = () if wobble is None else tuple(value + wobble * (-1) ** group for group in range(GROUPS))
+    return Score(task, "random", probe, features, metric, 1.0, split, value, 0.1, higher, seed, 90, 10, without)
 
 
 def test_interval_is_students() -> None:
@@ -29,56 +39,6 @@ def test_interval_covers_as_often_as_it_says() -> None:
     found = [interval(rng.normal(size=5)) for _ in range(2000)]
     covered = np.mean([one.low <= 0 <= one.high for one in found if one.low is not None and one.high is not None])
     assert 0.935 < covered < 0.965
-
-
-def test_wilcoxon() -> None:
-    differences = np.array([0.3, 0.1, 0.0, -0.1, 0.5, 0.2, 0.25])
-    assert wilcoxon(differences)[0] == pytest.approx(stats.wilcoxon(differences, zero_method="pratt").pvalue)
-    assert wilcoxon(np.zeros(8)) == (1.0, "all pairs are equal")
-    p, note = wilcoxon(np.full(5, 0.1))
-    assert p is None
-    assert note.startswith("cannot reach 0.05 with 5 pairs")
-    p, _ = wilcoxon(np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
-    assert p == pytest.approx(2 / 64)
-
-
-def test_corrected_t_by_hand_and_without_correction() -> None:
-    differences = np.array([0.02, 0.05, 0.01, 0.04, 0.03])
-    p, half, note = resampled_t(differences, 0.0)
-    assert p == pytest.approx(stats.ttest_1samp(differences, 0.0).pvalue)
-    error = differences.std(ddof=1) * np.sqrt(1 / 5 + 1 / 9)
-    corrected, half, note = resampled_t(differences, 1 / 9)
-    assert corrected == pytest.approx(2 * stats.t.sf(differences.mean() / error, 4))
-    assert half == pytest.approx(stats.t.ppf(0.975, 4) * error)
-    assert note == ""
-    assert p is not None
-    assert corrected is not None
-    assert corrected > p
-    assert resampled_t(np.zeros(4), 1.0)[0] == 1.0
-    assert resampled_t(np.full(4, 0.1), 1.0)[0] == 0.125
-    assert resampled_t(np.array([0.1]), 1.0)[:2] == (None, None)
-
-
-def test_the_corrected_test_keeps_its_level_on_overlapping_splits() -> None:
-    """Two equally good predictors on random halves of one small set: the plain paired test cries wolf, this one does not."""
-    rng = np.random.default_rng(0)
-    plain, corrected = 0, 0
-    for _ in range(300):
-        x, y = rng.normal(size=(60, 2)), rng.integers(0, 2, 60)
-        differences = []
-        for _ in range(10):
-            order = rng.permutation(60)
-            train, test = order[:30], order[30:]
-            right = [(x[test, j] > 0) == (y[test] == (y[train][x[train, j] > 0].mean() > 0.5)) for j in range(2)]
-            differences.append(right[0].mean() - right[1].mean())
-        array = np.array(differences)
-        if not array.std():
-            continue
-        plain += stats.ttest_1samp(array, 0.0).pvalue < 0.05
-        p, _, _ = resampled_t(array, 1.0)
-        corrected += p is not None and p < 0.05
-    assert plain / 300 > 0.15
-    assert corrected / 300 < 0.09
 
 
 def test_holm() -> None:
@@ -116,19 +76,45 @@ def test_summary_over_splits() -> None:
     assert compare_to_controls(scores) == list(row.comparisons)
 
 
-def test_seeds_on_one_split_use_wilcoxon_and_one_seed_says_so() -> None:
-    def pair(seed: int) -> list[Score]:
-        return [score("knn", "pretrained", 0.8 + 0.01 * seed, 0, seed), score("knn", "untrained", 0.7, 0, seed)]
+def test_seeds_on_one_split_count_their_test_rows_and_one_seed_says_so() -> None:
+    def pair(seed: int, wobble: float | None = 0.001) -> list[Score]:
+        return [
+            score("knn", "pretrained", 0.8 + 0.01 * seed, 0, seed, wobble=wobble),
+            score("knn", "untrained", 0.7, 0, seed, wobble=None if wobble is None else 0.0),
+        ]
 
     (comparison,) = compare_to_controls([s for seed in range(7) for s in pair(seed)])
-    assert (comparison.test, comparison.n) == ("Wilcoxon signed-rank", 7)
-    assert comparison.p == pytest.approx(2 / 128)
-    (few,) = compare_to_controls([s for seed in range(3) for s in pair(seed)])
-    assert (few.p, few.p_holm) == (None, None)
-    assert "cannot reach 0.05 with 3 pairs" in few.note
+    assert (comparison.test, comparison.n) == ("t over seeds and test rows", 7)
+    values = np.array([0.1 + 0.01 * seed for seed in range(7)])
+    rows = jackknife(np.array([0.001 * (-1) ** g for g in range(GROUPS)]))
+    error = np.sqrt(values.var(ddof=1) / 7 + rows)
+    freedom = error**4 / ((values.var(ddof=1) / 7) ** 2 / 6 + rows**2 / (GROUPS - 1))
+    assert comparison.p == pytest.approx(2 * stats.t.sf(values.mean() / error, freedom))
+    (unsure,) = compare_to_controls([s for seed in range(7) for s in pair(seed, wobble=0.05)])
+    assert unsure.p is not None
+    assert unsure.p > 0.05 > (comparison.p or 1.0), "seeds that agree on shaky test rows prove nothing"
+    (old,) = compare_to_controls([s for seed in range(7) for s in pair(seed, wobble=None)])
+    assert (old.p, old.p_holm) == (None, None)
+    assert "`sslplug evaluate` writes them" in old.note
     (alone,) = summarise(pair(0))
     assert (alone.mean, alone.low, alone.high, alone.n) == (0.8, None, None, 1)
-    assert "1 pair;" in alone.comparisons[0].note
+    assert "one run allows no test" in alone.comparisons[0].note
+
+
+def test_a_group_that_no_split_tests_on_is_no_evidence() -> None:
+    """NaN marks it; the others make the jackknife, with one degree of freedom less each."""
+    scores = [
+        score("knn", features, value + 0.01 * seed * (features == "pretrained"), 0, seed, wobble=wobble)
+        for seed in range(4)
+        for features, value, wobble in (("pretrained", 0.8, 0.01), ("untrained", 0.7, 0.0))
+    ]
+    few = [replace(one, without=(*one.without[:6], *[float("nan")] * (GROUPS - 6))) for one in scores]
+    (all_groups,), (six,) = compare_to_controls(scores), compare_to_controls(few)
+    assert all_groups.p is not None
+    assert six.p is not None
+    assert six.difference == all_groups.difference
+    assert np.isfinite(six.p)
+    assert jackknife(np.array([0.01, -0.01] * 3)) == pytest.approx(5 / 6 * 6e-4)
 
 
 def test_smaller_is_better_and_missing_partners() -> None:
@@ -146,23 +132,42 @@ def test_the_family_is_the_primary_metric_over_all_tasks() -> None:
     for name in ("a", "b"):
         for seed in range(6):
             for metric in ("accuracy", "macro_f1"):
-                scores.append(score("knn", "pretrained", 0.8 + 0.01 * seed, 0, seed, metric, name))
-                scores.append(score("knn", "untrained", 0.7, 0, seed, metric, name))
+                scores.append(score("knn", "pretrained", 0.8 + 0.01 * seed, seed, 0, metric, name))
+                scores.append(score("knn", "untrained", 0.7, seed, 0, metric, name))
     rows = summarise(scores)
     assert [(row.task, row.metric) for row in rows] == [(t, m) for t in "ab" for m in ("accuracy", "macro_f1")]
-    assert [row.comparisons[0].p_holm for row in rows] == [pytest.approx(4 / 64), None, pytest.approx(4 / 64), None]
+    p = rows[0].comparisons[0].p
+    assert p is not None
+    assert [row.comparisons[0].p_holm for row in rows] == [pytest.approx(2 * p), None, pytest.approx(2 * p), None]
 
 
-@pytest.mark.parametrize(("train", "test", "name"), [(15, 120, "Wilcoxon signed-rank"), (90, 10, "corrected resampled t")])
-def test_the_test_follows_how_much_training_sets_share(train: int, test: int, name: str) -> None:
+@pytest.mark.parametrize(
+    ("train", "test", "wobble", "name"),
+    [
+        (15, 120, 0.01, "t over splits and test rows"),
+        (15, 120, None, "corrected resampled t"),
+        (90, 10, 0.01, "corrected resampled t"),
+    ],
+)
+def test_the_test_follows_what_splits_share(train: int, test: int, wobble: float | None, name: str) -> None:
     scores = [
-        replace(score("logistic", features, value + 0.01 * split, split, 0), train=train, test=test)
+        replace(
+            score("logistic", features, value + 0.01 * split, split, 0, wobble=wobble if features == "pretrained" else None),
+            train=train, test=test,
+        )
         for split in range(8)
         for features, value in (("pretrained", 0.8), ("untrained", 0.7 + 0.005 * split))
-    ]
+    ]  # fmt: skip
+    if wobble is not None:
+        scores = [one if one.without else replace(one, without=(one.value,) * GROUPS) for one in scores]
     (comparison,) = compare_to_controls(scores)
     assert comparison.test == name
-    assert comparison.p is not None
-    if name.startswith("Wilcoxon"):
-        differences = np.array([0.1 - 0.005 * split for split in range(8)])
-        assert comparison.p == pytest.approx(stats.wilcoxon(differences).pvalue)
+    differences = np.array([0.1 - 0.005 * split for split in range(8)])
+    spread = differences.var(ddof=1)
+    if name.startswith("corrected"):
+        error, freedom = np.sqrt(spread * (1 / 8 + test / train)), 7.0
+    else:
+        parts = spread * (1 / 8 + train / test), jackknife(np.array([0.01 * (-1) ** g for g in range(GROUPS)]))
+        error = np.sqrt(sum(parts))
+        freedom = error**4 / (parts[0] ** 2 / 7 + parts[1] ** 2 / (GROUPS - 1))
+    assert comparison.p == pytest.approx(2 * stats.t.sf(differences.mean() / error, freedom))

@@ -1,0 +1,102 @@
+"""The paired test of two models on the same rows: how sure a mean difference is, given everything that made it uncertain.
+
+A difference of two scores varies for three reasons, and each is measured where it shows:
+
+- **the split** (which rows were trained on): the spread s of the differences between splits;
+- **the seed** (of pretraining, one for all splits): the spread of the differences between seeds;
+- **the test rows**: random splits of one data set test on mostly the same rows, and seeds on one split on exactly the same.
+  A model that is lucky on these rows is lucky in every split, so the spread between splits cannot show it. The delete-a-group
+  jackknife does: the test rows, or the persons they belong to, fall into :data:`GROUPS` groups, every score is also taken
+  without each of them, and the variance of the mean difference is (G - 1)/G times the sum of squares of the G values about
+  their mean (Efron and Stein 1981; Shao and Tu 1995, "The jackknife and bootstrap", section 2.3).
+
+Splits that train on most rows (cross-validation folds) share their training rows instead; there s^2 (1/n + test/train) of
+Nadeau and Bengio (2003, "Inference for the generalization error") stands for both. For the others the shared part of the
+training rows adds s^2 train/test to s^2/n by the same argument, and the jackknife stands for the test rows. The variances
+are added and the mean is compared with Student's t, its degrees of freedom by Welch and Satterthwaite. Adding counts some of
+the spread twice: the test errs towards silence. ``tests/benchmarks/sim_statistics.py`` measures its level.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+ALPHA = 0.05
+GROUPS = 20
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """What a paired comparison found.
+
+    mean        of the differences, in the metric's own unit;  low, high: its 95 % interval, None where there is none
+    p           two-sided, None where no test is possible and ``note`` says why
+    n           observations: splits where there are several, else seeds
+    name        the test's name;  note: what must be said with it
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    name: str
+    note: str = ""
+
+
+def row_groups(units: np.ndarray, seed: int = 0) -> np.ndarray:
+    """(n,) the jackknife group of each instance: units (rows, or the persons they belong to) dealt out after a shuffle."""
+    names, index = np.unique(units, return_inverse=True)
+    group: np.ndarray = np.random.default_rng(seed).permutation(len(names))[index] % GROUPS
+    return group
+
+
+def jackknife(without: np.ndarray) -> float:
+    """Variance of a statistic from its (G,) values with each group of rows left out."""
+    g = len(without)
+    return float((g - 1) / g * ((without - without.mean()) ** 2).sum())
+
+
+def paired_test(differences: np.ndarray, without: np.ndarray | None, train: float, test: float) -> PairedTest:
+    """Test that the mean of (splits, seeds) ``differences`` is zero; NaN where a pair is missing.
+
+    without      (G,) the mean difference with each group of test rows left out; None where the scores do not hold it
+    train, test  rows a split trains and tests on, on average
+
+    One run allows no test. Seeds on one split are compared on that split's training rows: nothing can show what others would
+    have given. One seed on several splits says nothing of other seeds, and the note says so.
+    """
+    splits, seeds = differences.shape
+    by_split, by_seed = np.nanmean(differences, axis=1), np.nanmean(differences, axis=0)
+    mean = float(by_split.mean())
+    n, name = (splits, "corrected resampled t") if splits > 1 else (seeds, "t over seeds and test rows")
+    if not np.any(np.nan_to_num(differences)):
+        return PairedTest(mean, mean, mean, 1.0, n, name, "all pairs are equal")
+    if splits == seeds == 1:
+        return PairedTest(mean, None, None, None, n, name, "one run allows no test; train more seeds or use more splits")
+    folds = splits > 1 and train >= test
+    if without is None and splits == 1:
+        return PairedTest(
+            mean, None, None, None, n, name, "the scores hold no errors by rows: `sslplug evaluate` writes them"
+        )
+    parts: list[tuple[float, int]] = []
+    if splits > 1:
+        shared = test / train if folds or without is None else train / test
+        parts.append((float(by_split.var(ddof=1)) * (1.0 / splits + shared), splits - 1))
+    if seeds > 1:
+        parts.append((float(by_seed.var(ddof=1)) / seeds, seeds - 1))
+    if without is not None and not folds:
+        parts.append((jackknife(without), len(without) - 1))
+    total = sum(variance for variance, _ in parts)
+    if total <= (1e-12 * mean) ** 2:
+        return PairedTest(mean, None, None, min(1.0, 2.0 ** (1 - n)), n, "sign", "every pair differs by the same amount")
+    freedom = total**2 / sum(variance**2 / df for variance, df in parts)
+    error = math.sqrt(total)
+    half = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * error
+    if splits > 1 and not folds and without is not None:
+        name = "t over splits and test rows"
+    return PairedTest(mean, mean - half, mean + half, 2.0 * float(stats.t.sf(abs(mean) / error, freedom)), n, name)

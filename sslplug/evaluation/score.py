@@ -1,0 +1,31 @@
+"""One number of an evaluation, with its place and what its uncertainty is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number: a metric of one probe on one kind of features, on the test rows of one split.
+
+    features  "pretrained", "untrained" (the encoder before training), "raw" or "both" (raw features and embeddings)
+    seconds   to fit and to predict;  seed: the run's seed;  train, test: how many rows were fitted on and tested
+    without   of the primary metric: its value with each group of test rows left out (:func:`sslplug.evaluation.paired.row_groups`),
+              NaN where the split tests on no row of the group; empty where the metric is undefined without some group
+    """
+
+    task: str
+    protocol: str
+    probe: str
+    features: str
+    metric: str
+    fraction: float
+    split: int
+    value: float
+    seconds: float
+    higher_is_better: bool
+    seed: int = 0
+    train: int = 0
+    test: int = 0
+    without: tuple[float, ...] = ()
