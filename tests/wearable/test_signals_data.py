@@ -119,7 +119,7 @@ def test_splits_keep_subjects_whole(tmp_path: Path, options: dict[str, Any], cou
     tested = []
     for split in task.splits:
         sides = [set(given["subjects"][rows]) for rows in (split.train, split.val, split.test)]
-        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+        assert sum(map(len, sides)) == len(sides[0] | sides[1] | sides[2])
         assert len(split.train) + len(split.val) + len(split.test) == 60
         assert bool(len(split.val)) == (options.get("val_share") != 0)
         tested += sorted(sides[2])
@@ -209,7 +209,7 @@ def test_labels_enter_batches_only_where_allowed(tmp_path: Path) -> None:
     flat = [(int(i), d) for i in batch.index for d in range(3)]
     numbers = [3 * w + d for w, d in (flat[int(k)] for k in batch.labelled)]
     assert set(numbers) <= set(rows.tolist())
-    assert {n for n in (3 * w + d for w, d in flat)} & set(rows.tolist()) == set(numbers)
+    assert {3 * w + d for w, d in flat} & set(rows.tolist()) == set(numbers)
     assert batch.labels.tolist() == task.labels[numbers].tolist()
     assert all(n % 3 == 1 for n in numbers)
 

@@ -94,8 +94,8 @@ def cut_windows(recordings: Sequence[Recording], devices: Sequence[str], cut: Cu
             labels.append(found)
     if not values:
         raise DataError(
-            f"No recording is long enough for a window of {cut.samples / cut.rate:g} s without a pause above {cut.longest:g} s; "
-            "shorten data.window or raise data.gap."
+            f"No recording is long enough for a window of {cut.samples / cut.rate:g} s at {cut.rate:g} Hz without a pause above "
+            f"{cut.longest:g} s; shorten data.window or raise data.gap. Is data.time_unit right?"
         )
     if alone and len(alone) == len(dict.fromkeys(recording.subject for recording in recordings)):
         recording = next(r for r in recordings if r.subject == alone[0])

@@ -115,7 +115,7 @@ def _split(
         place = int((again & ~equal).argmax())
         raise DataError(
             f"{path}, rows {before[place] + 1} and {after[place] + 1}: two different samples of subject {subject[after[place]]}, "
-            f"device {device[after[place]]!r} at time {time[after[place]]:g} s ({int((again & ~equal).sum())} such pairs); "
+            f"device {str(device[after[place]])!r} at time {time[after[place]]:g} s ({int((again & ~equal).sum())} such pairs); "
             "keep one."
         )
     if equal.any():
@@ -206,6 +206,7 @@ def _labels(path: Path, table: pa.Table, name: str) -> tuple[np.ndarray | None, 
     known = column.is_valid().to_numpy(zero_copy_only=False)
     words = np.full(len(column), "", dtype=object)
     words[known] = column.drop_null().cast(pa.string()).to_numpy(zero_copy_only=False)
+    known = known & (words != "")
     classes, codes = np.unique(words[known].astype(str), return_inverse=True)
     if len(classes) < 2:
         raise DataError(
