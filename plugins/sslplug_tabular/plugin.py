@@ -20,5 +20,5 @@ PLUGIN = Plugin(
     methods=METHODS,
     default_recipe="scarf",
     recipes="sslplug_configs.tabular",
-    traits=frozenset({"labels", "beats-untrained"}),
+    traits=frozenset({"labels", "beats-untrained", "missing-values", "words"}),
 )

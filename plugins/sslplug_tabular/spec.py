@@ -23,12 +23,19 @@ class TableSpec:
     cardinalities  codes of each categorical column, with the two reserved ones (0 = missing, 1 = unseen or other)
     reference      at most 65,536 of the rows that training may see, on the CPU, drawn once by seed: the empirical marginals,
                    ranges and quantiles that views draw from
+    gaps           whether numbers were missing in the rows an encoder is trained on, so that it has vectors for them; as in
+                   ``reference`` unless given, which for new data is not what was trained on
     """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     cardinalities: tuple[int, ...]
     reference: Rows
+    gaps: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.gaps is None:
+            object.__setattr__(self, "gaps", bool(self.reference.missing.any()))
 
     @property
     def width(self) -> int:

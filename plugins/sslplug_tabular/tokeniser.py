@@ -48,7 +48,7 @@ class Tokeniser(nn.Module):
         self.num, self.columns = num, spec.width
         self.weight = drawn(num, width)
         self.bias = nn.Parameter(torch.empty(spec.width, width).uniform_(-bound, bound))
-        lacks = num > 0 and bool(spec.reference.missing.any())
+        lacks = num > 0 and bool(spec.gaps)
         self.missing = nn.Parameter(torch.zeros(num, width)) if lacks else None
         self.table = drawn(sum(spec.cardinalities), width)
         if self.table is not None:

@@ -138,13 +138,18 @@ def prepare(
     reference = np.arange(len(rows))
     if len(rows) > REFERENCE_ROWS:
         reference = np.sort(rng.fork("reference").numpy().choice(len(rows), REFERENCE_ROWS, replace=False))
+    # An encoder trained without gaps has no vector for them: new data's gaps change nothing of it.
+    gaps = bool(np.isnan(values).any()) if fitted is None else bool(fitted["gaps"])
+    if fitted is not None and not gaps and np.isnan(values).any():
+        found.append("numbers are missing, as none were in training: they count as the centre of their column")
     spec = TableSpec(
         encoding.numeric,
         encoding.categorical,
         encoding.cardinalities,
         to_rows(encoding, values[reference], codes[reference], rows[reference]),
+        gaps,
     )
-    kept = {"encoding": encoding.state, "targets": {task: target.fitted for task, target in targets.items()}}
+    kept = {"encoding": encoding.state, "gaps": gaps, "targets": {task: target.fitted for task, target in targets.items()}}
     sizes = {part: int((parts.part == number).sum()) for part, number in (("train", TRAIN), ("val", VAL), ("test", TEST))}
     description = {
         "name": name,
