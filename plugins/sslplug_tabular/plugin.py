@@ -18,7 +18,7 @@ PLUGIN = Plugin(
     encoders=ENCODERS,
     decoders=DECODERS,
     methods=METHODS,
-    default_recipe="scarf",
+    default_recipe="mae",
     recipes="sslplug_configs.tabular",
     traits=frozenset({"labels", "beats-untrained", "missing-values", "words"}),
 )

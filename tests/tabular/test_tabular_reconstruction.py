@@ -33,7 +33,7 @@ def parts(views: str, encoder: str, decoder: str) -> tuple[nn.Module, nn.Module,
     torch.manual_seed(0)
     small = {"width": 8, "heads": 2, "layers": 1} if encoder == "ft_transformer" else {"widths": (8, 8)}
     made = ENCODERS[encoder].build(ENCODERS[encoder].options(**small), SPEC).double()
-    head = DECODERS[decoder].build(DECODERS[decoder].options(), SPEC, made.dims).double()
+    head = DECODERS[decoder].build(DECODERS[decoder].options(mask=views == "vime"), SPEC, made.dims).double()
     return made, head, VIEWS[views].build(VIEWS[views].options(), SPEC)
 
 
@@ -164,6 +164,16 @@ def test_terms_follow_the_tables_kinds_not_the_batch() -> None:
     terms = method(nothing, Rng.root(0))
     assert {name: float(value.detach()) for name, value in terms.items()} == {"numeric": 0.0, "categories": 0.0}
     sum(terms.values()).backward()
+
+
+def test_a_mask_that_nobody_predicts_is_refused() -> None:
+    made, _, views = parts("vime", "mlp", "row")
+    head = DECODERS["row"].build(DECODERS["row"].options(), SPEC, made.dims).double()
+    method = Reconstruction(views, made, head, ReconstructionOptions(mask=1.0), SPEC, "row")
+    with pytest.raises(UsageError, match="decoder.mask"):
+        method(rows(N, 9), Rng.root(0))
+    component = DECODERS["row"]
+    assert component.needs(component.options(mask=True)) == {"level:row", "target:mask"}
 
 
 def test_views_without_targets_are_refused() -> None:

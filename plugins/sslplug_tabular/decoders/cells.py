@@ -30,6 +30,7 @@ class CellsDecoderOptions(Options):
     width: int = Field(64, ge=1, description="width inside")
     heads: int = Field(4, ge=1, description="attention heads; they divide the width")
     feedforward: int = Field(128, ge=1, description="hidden width of a block's feed-forward net")
+    mask: bool = Field(False, description="also predict which cells were corrupted (VIME)")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> CellsDecoderOptions:
@@ -61,11 +62,11 @@ class CellsDecoder(nn.Module):
         self.numeric, self.numeric_bias = heads(num, inner), nn.Parameter(torch.zeros(num)) if num else None
         self.codes = heads(own.shape[0], inner, own.shape[1])
         self.codes_bias = nn.Parameter(torch.zeros(own.shape[0], 1, own.shape[1])) if len(own) else None
-        self.mask = nn.Linear(inner, 1)
+        self.mask = nn.Linear(inner, 1) if options.mask else None
         self.register_buffer("own", own, persistent=False)
 
     def forward(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]:
-        """{"numeric": (m, 1), "categories": (m, K), "mask": (n D, 2)}, as far as the view asks."""
+        """{"numeric": (m, 1), "categories": (m, K), "mask": (n D, 2)}, as far as the view asks for them."""
         rows: Rows = view.data
         hidden = hidden_cells(view)
         x = self.enter(embedding["cell"]).view(rows.n, -1, self.column.shape[1]) + self.column
@@ -80,7 +81,7 @@ class CellsDecoder(nn.Module):
         if self.codes is not None and self.codes_bias is not None and "categories" in view.targets:
             logits = torch.baddbmm(self.codes_bias, x[:, self.num :].transpose(0, 1), self.codes).transpose(0, 1)
             grids["categories"] = only_own(logits, self.own)
-        if "mask" in view.targets:
+        if self.mask is not None:
             chosen = self.mask(x)
             grids["mask"] = torch.cat([torch.zeros_like(chosen), chosen], 2)
         return asked(view, grids)

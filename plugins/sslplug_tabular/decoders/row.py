@@ -17,6 +17,7 @@ class RowDecoderOptions(Options):
     """The layers between the row's embedding and the outputs."""
 
     hidden: tuple[int, ...] = Field((), description="hidden widths, ReLU after each; none: linear outputs (VIME)")
+    mask: bool = Field(False, description="also predict which cells were corrupted (VIME)")
 
 
 class RowDecoder(nn.Module):
@@ -34,13 +35,13 @@ class RowDecoder(nn.Module):
         self.inner = nn.Sequential(*layers)
         self.numeric = nn.Linear(width, len(spec.numeric)) if spec.numeric else None
         self.codes = nn.Linear(width, sum(spec.cardinalities)) if spec.categorical else None
-        self.mask = nn.Linear(width, spec.width)
+        self.mask = nn.Linear(width, spec.width) if options.mask else None
         own = own_codes(spec)
         self.register_buffer("own", own, persistent=False)
         self.register_buffer("spread", (own.flatten().cumsum(0) - 1).clamp(min=0), persistent=False)
 
     def forward(self, view: View, embedding: Embedding) -> Mapping[str, Tensor]:
-        """{"numeric": (m, 1), "categories": (m, K), "mask": (n D, 2)}, as far as the view asks."""
+        """{"numeric": (m, 1), "categories": (m, K), "mask": (n D, 2)}, as far as the view asks for them."""
         x = self.inner(embedding["row"])
         grids: dict[str, Tensor] = {"numeric": x.new_zeros(len(x), 0), "categories": x.new_zeros(len(x), 0, 1)}
         if self.numeric is not None:
@@ -48,7 +49,7 @@ class RowDecoder(nn.Module):
         if self.codes is not None and "categories" in view.targets:
             logits = self.codes(x).index_select(1, self.spread).view(len(x), *self.own.shape)
             grids["categories"] = only_own(logits, self.own)
-        if "mask" in view.targets:
+        if self.mask is not None:
             chosen = self.mask(x)
             grids["mask"] = torch.stack([torch.zeros_like(chosen), chosen], 2)
         return asked(view, grids)

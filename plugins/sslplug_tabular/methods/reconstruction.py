@@ -62,14 +62,14 @@ class Reconstruction(nn.Module):
             embedding: Embedding = self.encoder(view)
             predictions: Mapping[str, Tensor] = self.decoder(view, embedding)
             for name, weight in self.weights.items():
-                if name in view.targets:
+                if name in view.targets and name in predictions:
                     value = self._error(name, predictions[name], view.targets[name], len(embedding[self.level]))
                     terms[name] = terms.get(name, 0.0) + value * (weight / len(views))
         missing = [name for name in self.weights if name not in terms]
         if missing or not terms:
             raise UsageError(
-                f"Reconstruction: no view brings the target {' or '.join(missing) or 'of any kind'}; choose views that do "
-                "(vime, masked, subsets, saint), or set that weight to 0."
+                f"Reconstruction: no view brings, or the decoder does not predict, {' or '.join(missing) or 'any target'}; "
+                "choose views that do (vime, masked, subsets, saint), set decoder.mask for the mask, or set that weight to 0."
             )
         return terms
 
