@@ -21,17 +21,34 @@ from sslplug.reporting.table import TableRow
 from sslplug.stages.report import table_rows
 
 SEEDS = {
-    "grace-cora": 3, "grace-citeseer": 3, "grace-dblp": 1,
-    "gca-photo": 1, "gca-computers": 1, "gca-cs": 1,
-    "bgrl-photo": 1, "bgrl-computers": 1, "bgrl-cs": 1,
-    "dgi-cora": 5, "dgi-citeseer": 5,
-    "cca-ssg-cora": 20, "cca-ssg-citeseer": 20,
-    "graphmae-cora": 20, "graphmae-citeseer": 20,
-    "graphcl-mutag": 5, "graphcl-proteins": 5, "graphcl-nci1": 5, "graphcl-imdb-binary": 5,
-    "infograph-mutag": 5, "infograph-proteins": 5, "infograph-nci1": 5, "infograph-imdb-binary": 5,
-    "graphmae-mutag": 5, "graphmae-proteins": 5, "graphmae-nci1": 5, "graphmae-imdb-binary": 5,
-    "vicreg-cora": 1, "barlow-cora": 1, "swav-cora": 1, "byol-cora": 1, "moco-cora": 1,
+    "graph": {
+        "grace-cora": 3, "grace-citeseer": 3, "grace-dblp": 1,
+        "gca-photo": 1, "gca-computers": 1, "gca-cs": 1,
+        "bgrl-photo": 1, "bgrl-computers": 1, "bgrl-cs": 1,
+        "dgi-cora": 5, "dgi-citeseer": 5,
+        "cca-ssg-cora": 20, "cca-ssg-citeseer": 20,
+        "graphmae-cora": 20, "graphmae-citeseer": 20,
+        "graphcl-mutag": 5, "graphcl-proteins": 5, "graphcl-nci1": 5, "graphcl-imdb-binary": 5,
+        "infograph-mutag": 5, "infograph-proteins": 5, "infograph-nci1": 5, "infograph-imdb-binary": 5,
+        "graphmae-mutag": 5, "graphmae-proteins": 5, "graphmae-nci1": 5, "graphmae-imdb-binary": 5,
+        "vicreg-cora": 1, "barlow-cora": 1, "swav-cora": 1, "byol-cora": 1, "moco-cora": 1,
+    },
+    "tabular": {
+        "t-jepa-adult": 10, "t-jepa-california": 10, "t-jepa-jannis": 3, "supremix-california": 3,
+        **{f"{method}-{data}": 3 for data in ("adult", "california")
+           for method in ("scarf", "vime", "subtab", "saint", "mae", "infonce", "vicreg", "barlow", "byol")},
+    },
+    "wearable": {
+        "simclr-har": 5, "byol-har": 5, "vicreg-har": 5, "tstcc-har": 5, "cpc-har": 5, "multitask-har": 5, "spt-har": 5,
+    },
+    "events": {"coles-physionet": 5, "cpc-physionet": 5, "next-event-physionet": 5, "hybrid-physionet": 5},
 }  # fmt: skip
+"""{plugin: {recipe: seeds}}."""
+
+PLUGIN = {recipe: plugin for plugin, recipes in SEEDS.items() for recipe in recipes}
+
+SHARES = ("accuracy", "auroc", "average_precision", "macro_f1", "balanced_accuracy")
+"""Metrics printed in percent; others are printed as they are."""
 
 
 def finished(runs: Path) -> dict[str, list[RunRecord]]:
@@ -48,28 +65,32 @@ def finished(runs: Path) -> dict[str, list[RunRecord]]:
 
 
 def cells(row: TableRow, records: list[RunRecord]) -> str:
-    """One Markdown row, in percent."""
-    interval = "" if row.low is None or row.high is None else f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-    published = "-" if row.published is None else f"{100 * row.published:.1f}"
-    gap = "-" if row.published is None else f"{100 * (row.mean - row.published):+.1f}"
-    control = {c.name: f"{100 * c.mean:.1f}" for c in row.controls}
-    untrained = next((value for name, value in control.items() if name.endswith("untrained")), "-")
+    """One Markdown row."""
+
+    def shown(value: float) -> str:
+        return f"{100 * value:.1f}" if row.metric in SHARES else f"{value:.3f}"
+
+    interval = "" if row.low is None or row.high is None else f" [{shown(row.low)}, {shown(row.high)}]"
+    control = {c.name: shown(c.mean) for c in row.controls}
     trees = " / ".join(control.get(f"lightgbm on {what}", "-") for what in ("raw", "pretrained", "both"))
+    tuned = control.get("lightgbm_tuned on raw")
     splits = len({score["split"] for record in records for score in record.metrics["scores"]})
-    steps = "-".join(
-        str(n) for n in sorted({min(r.metrics["steps"] for r in records), max(r.metrics["steps"] for r in records)})
-    )
+    steps = sorted({min(r.metrics["steps"] for r in records), max(r.metrics["steps"] for r in records)})
     seconds = sum(float(r.metrics["training_seconds"]) for r in records) / len(records)
     columns = [
         records[0].recipe["name"],
-        f"{row.protocol}, {row.probe}",
-        steps,
+        f"{row.protocol}, {row.probe}, {row.metric}",
+        f"{100 * row.fraction:g} %",
+        "-".join(map(str, steps)),
         f"{len(records)} x {splits}",
-        f"**{100 * row.mean:.1f}**{interval}",
-        published,
-        gap,
-        untrained,
-        trees,
+        f"**{shown(row.mean)}**{interval}",
+        "-" if row.published is None else shown(row.published),
+        "-"
+        if row.published is None
+        else f"{'+' if row.mean >= row.published else '-'}{shown(abs(row.mean - row.published))}",
+        control.get(f"{row.probe} on untrained", "-"),
+        control.get(f"{row.probe} on raw", "-"),
+        trees + (f" / tuned raw {tuned}" if tuned else ""),
         f"{seconds:.0f}",
     ]
     return "| " + " | ".join(columns) + " |"
@@ -78,35 +99,36 @@ def cells(row: TableRow, records: list[RunRecord]) -> str:
 def table(runs: Path) -> None:
     """Print the table of everything that is finished."""
     print(
-        "| recipe | protocol, probe | steps | seeds x splits | accuracy, % | published | gap | untrained | LightGBM raw / emb / both | s |"
+        "| recipe | protocol, probe, metric | labels | steps | seeds x splits | pretrained | published | gap | untrained "
+        "| same probe on raw | LightGBM raw / emb / both | s |"
     )
-    print("|---|---|--:|--:|---|--:|--:|--:|---|--:|")
+    print("|---|---|--:|--:|--:|---|--:|--:|--:|--:|---|--:|")
     for _, records in sorted(finished(runs).items()):
         for row in table_rows(records):
-            if row.fraction == 1.0:
-                print(cells(row, records))
+            print(cells(row, records))
 
 
 def main() -> None:
     """Train what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", help=f"rows to run; default: all of {', '.join(SEEDS)}")
+    parser.add_argument("recipes", nargs="*", help=f"rows to run; default: all of {', '.join(PLUGIN)}")
     parser.add_argument("--runs", type=Path, default=Path("runs/reproduce"))
     parser.add_argument("--table", type=Path, help="print the table of these runs and stop")
     arguments = parser.parse_args()
     if arguments.table:
         table(arguments.table)
         return
-    unknown = sorted(set(arguments.recipes) - set(SEEDS))
+    unknown = sorted(set(arguments.recipes) - set(PLUGIN))
     if unknown:
         parser.error(f"no row named {', '.join(unknown)}")
     done = finished(arguments.runs)
-    for name in arguments.recipes or SEEDS:
-        missing = SEEDS[name] - len(done.get(name, []))
+    for name in arguments.recipes or PLUGIN:
+        seeds = SEEDS[PLUGIN[name]][name]
+        missing = seeds - len(done.get(name, []))
         if missing > 0:
-            first = SEEDS[name] - missing
+            first = seeds - missing
             subprocess.run(
-                [sys.executable, "-m", "sslplug", "train", "--plugin", "graph", "--recipe", name, "--runs", str(arguments.runs),
+                [sys.executable, "-m", "sslplug", "train", "--plugin", PLUGIN[name], "--recipe", name, "--runs", str(arguments.runs),
                  "--seeds", str(missing), "--set", f"seed={first}"],
                 check=True,
             )  # fmt: skip
