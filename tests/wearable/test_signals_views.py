@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pydantic import TypeAdapter
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
@@ -31,7 +30,6 @@ PLAIN = SignalSpec(
     Scale((0.1, -0.2, 0.9, 0.0, 0.0, 0.0), (0.5, 0.6, 0.4, 2.0, 1.0, 1.5)),
 )
 SCALED = replace(PLAIN, scale=replace(PLAIN.scale, standardised=True))
-STEP: TypeAdapter[Transform] = TypeAdapter(Step)
 EVERY = [
     "jitter",
     "scaling",
@@ -56,7 +54,8 @@ OF_ROWS = sorted(set(EVERY) - {"jitter", "uniform_noise", "mixup", "batch_standa
 
 
 def make(name: str, **options: Any) -> Transform:
-    return STEP.validate_python({"name": name, **options})
+    made: Transform = Step.model_validate({"name": name, **options}).root
+    return made
 
 
 def signals(seed: int = 0, ragged: bool = False) -> tuple[Signals, Tensor]:

@@ -12,7 +12,7 @@ from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.noise import Scaling, UniformNoise
-from sslplug_sequence.signals.views.step import Step, apply, check, shares
+from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, shares, steps
 from sslplug_sequence.signals.views.transform import Transform
 from sslplug_sequence.signals.views.turning import Rotation
 
@@ -55,7 +55,7 @@ class NoOptions(Options):
 class PairOptions(Options):
     """Two views. SimCLR-HAR's best: rotation and scaling (Tang et al. 2020)."""
 
-    first: list[Step] = Field([Rotation(), Scaling()], description="transforms of the first view, in order")
+    first: list[Step] = Field(steps(Rotation(), Scaling()), description="transforms of the first view, in order")
     second: list[Step] | None = Field(None, description="transforms of the second view; unset: as the first")
 
 
@@ -63,7 +63,7 @@ class ComposeOptions(Options):
     """Any number of views."""
 
     views: list[list[Step]] = Field(
-        [[Rotation(), Scaling()], [Rotation(), Scaling()]],
+        [steps(Rotation(), Scaling()), steps(Rotation(), Scaling())],
         min_length=1,
         description="one list of transforms a view, in order",
     )
@@ -76,13 +76,13 @@ class NegativeOptions(Options):
         [[]], min_length=1, description="one list of transforms a view; none: the windows as they are"
     )
     negative: list[Step] = Field(
-        [UniformNoise()], min_length=1, description="transforms of the view that is no view of the same"
+        steps(UniformNoise()), min_length=1, description="transforms of the view that is no view of the same"
     )
 
 
 def pair_chains(options: PairOptions) -> tuple[tuple[Transform, ...], ...]:
     """The two lists."""
-    return tuple(options.first), tuple(options.first if options.second is None else options.second)
+    return chain_of(options.first), chain_of(options.first if options.second is None else options.second)
 
 
 def build_pairs(options: PairOptions, spec: SignalSpec) -> Chains:
@@ -92,7 +92,7 @@ def build_pairs(options: PairOptions, spec: SignalSpec) -> Chains:
 
 def build_compose(options: ComposeOptions, spec: SignalSpec) -> Chains:
     """One view a list."""
-    return Chains(tuple(tuple(chain) for chain in options.views), ("",) * len(options.views), spec)
+    return Chains(tuple(chain_of(chain) for chain in options.views), ("",) * len(options.views), spec)
 
 
 def build_identity(options: NoOptions, spec: SignalSpec) -> Chains:
@@ -102,7 +102,7 @@ def build_identity(options: NoOptions, spec: SignalSpec) -> Chains:
 
 def build_negatives(options: NegativeOptions, spec: SignalSpec) -> Chains:
     """The views, and last the negative one."""
-    chains = (*(tuple(chain) for chain in options.views), tuple(options.negative))
+    chains = (*(chain_of(chain) for chain in options.views), chain_of(options.negative))
     return Chains(chains, (*("",) * len(options.views), "negative"), spec)
 
 

@@ -15,7 +15,8 @@ from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals, Windows
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.composed import counted
-from sslplug_sequence.signals.views.step import Step, apply, check, shares
+from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, shares
+from sslplug_sequence.signals.views.transform import Transform
 
 
 class DeviceOptions(Options):
@@ -33,7 +34,7 @@ class DeviceViews:
     """
 
     devices: tuple[int, ...]
-    transforms: tuple[Step, ...]
+    transforms: tuple[Transform, ...]
     spec: SignalSpec
 
     @property
@@ -80,8 +81,9 @@ def build(options: DeviceOptions, spec: SignalSpec) -> DeviceViews:
         raise UsageError(
             f"views.devices: {', '.join(unknown or names)}; expected two or more different devices of {', '.join(spec.devices)}."
         )
-    check(options.transforms, spec)
-    return DeviceViews(tuple(spec.devices.index(name) for name in names), tuple(options.transforms), spec)
+    transforms = chain_of(options.transforms)
+    check(transforms, spec)
+    return DeviceViews(tuple(spec.devices.index(name) for name in names), transforms, spec)
 
 
 def provides(options: DeviceOptions) -> Tags:

@@ -14,7 +14,7 @@ from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals, Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.hiding import ChannelMask, TimeAlteration
-from sslplug_sequence.signals.views.step import Step, apply, check, shares
+from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, shares, steps
 from sslplug_sequence.signals.views.transform import Share, Transform
 
 
@@ -85,7 +85,7 @@ class AlterOptions(Options):
     """What is altered; the clean signal is asked for."""
 
     transforms: list[Step] = Field(
-        [TimeAlteration(), ChannelMask(rate=0.2, block=True)],
+        steps(TimeAlteration(), ChannelMask(rate=0.2, block=True)),
         min_length=1,
         description="transforms, in order (TERA's by default)",
     )
@@ -126,8 +126,9 @@ def build_masked(options: MaskOptions, spec: SignalSpec) -> Masked:
 
 def build_altered(options: AlterOptions, spec: SignalSpec) -> Altered:
     """The altered view."""
-    check(options.transforms, spec)
-    return Altered(tuple(options.transforms), options.everywhere, spec)
+    transforms = chain_of(options.transforms)
+    check(transforms, spec)
+    return Altered(transforms, options.everywhere, spec)
 
 
 def outputs(options: Options, spec: SignalSpec) -> Mapping[str, int]:

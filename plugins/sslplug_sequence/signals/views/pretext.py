@@ -14,7 +14,7 @@ from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals, Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.noise import Jitter, Scaling
-from sslplug_sequence.signals.views.step import Step, apply, check
+from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, steps
 from sslplug_sequence.signals.views.timing import ArrowOfTime, Crop, Permutation, TimeWarp
 from sslplug_sequence.signals.views.transform import Share, Transform
 from sslplug_sequence.signals.views.turning import AxisSwitch, Rotation
@@ -24,18 +24,18 @@ class MultiTaskOptions(Options):
     """The tasks of Yuan et al. 2024; their order is that of the changes."""
 
     tasks: list[Step] = Field(
-        [ArrowOfTime(), Permutation(), TimeWarp(per="channel")],
+        steps(ArrowOfTime(), Permutation(), TimeWarp(per="channel")),
         min_length=1,
         description="transforms to recognise, each by a target of its name",
     )
     rate: Share = Field(0.5, description="chance of each task's change, drawn for each window and task by itself")
     after: list[Step] = Field(
-        [AxisSwitch(), Rotation()], description="transforms of every row afterwards, not to be recognised"
+        steps(AxisSwitch(), Rotation()), description="transforms of every row afterwards, not to be recognised"
     )
 
     @model_validator(mode="after")
     def _names_differ(self) -> MultiTaskOptions:
-        names = [task.name for task in self.tasks]
+        names = [task.root.name for task in self.tasks]
         if len(set(names)) < len(names):
             raise ValueError(
                 f"tasks {', '.join(names)}: two have one name, and so one target; expected different transforms"
@@ -77,13 +77,7 @@ class WhichOptions(Options):
     """Transforms to tell apart, beside "none": textbook versions of E4mer's."""
 
     of: list[Step] = Field(
-        [
-            Scaling(sigma=0.5, per="window"),
-            TimeWarp(),
-            Permutation(),
-            Crop(least=0.3),
-            Jitter(sigma=0.5),
-        ],
+        steps(Scaling(sigma=0.5, per="window"), TimeWarp(), Permutation(), Crop(least=0.3), Jitter(sigma=0.5)),
         min_length=1,
         description="transforms; class k + 1 is the k-th, class 0 none",
     )
@@ -129,26 +123,28 @@ def which_names(channels: int) -> list[str]:
 
 def build_multitask(options: MultiTaskOptions, spec: SignalSpec) -> MultiTask:
     """The multi-task view."""
-    check([*options.tasks, *options.after], spec)
-    return MultiTask(tuple(options.tasks), options.rate, tuple(options.after), spec)
+    tasks, after = chain_of(options.tasks), chain_of(options.after)
+    check([*tasks, *after], spec)
+    return MultiTask(tasks, options.rate, after, spec)
 
 
 def build_which(options: WhichOptions, spec: SignalSpec) -> Which:
     """The view whose transform is asked for; UsageError where there are fewer channels."""
-    check(options.of, spec)
+    of = chain_of(options.of)
+    check(of, spec)
     if options.channels > len(spec.channels):
         raise UsageError(f"views.channels is {options.channels}; this data has {len(spec.channels)} channels.")
-    return Which(tuple(options.of), options.channels, spec)
+    return Which(of, options.channels, spec)
 
 
 def multitask_tags(options: MultiTaskOptions) -> Tags:
     """A target a task."""
-    return frozenset(f"target:{task.name}" for task in options.tasks)
+    return frozenset(f"target:{task.root.name}" for task in options.tasks)
 
 
 def multitask_outputs(options: MultiTaskOptions, spec: SignalSpec) -> Mapping[str, int]:
     """Yes or no."""
-    return {task.name: 2 for task in options.tasks}
+    return {task.root.name: 2 for task in options.tasks}
 
 
 def which_tags(options: WhichOptions) -> Tags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, RootModel
 from torch import Tensor
 
 from sslplug.randomness import Rng
@@ -19,7 +19,7 @@ from sslplug_sequence.signals.views.timing import ArrowOfTime, Crop, Permutation
 from sslplug_sequence.signals.views.transform import Transform
 from sslplug_sequence.signals.views.turning import AxisSwitch, Rotation
 
-Step = Annotated[
+_Any = Annotated[
     Jitter
     | Scaling
     | Negate
@@ -40,6 +40,22 @@ Step = Annotated[
     | RandomizedQuantization,
     Field(discriminator="name"),
 ]
+
+
+class Step(RootModel[_Any]):
+    """A transform as a recipe writes it: ``{name: rotation, degrees: 30}``. The name says which options there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def steps(*transforms: Transform) -> list[Step]:
+    """Transforms as a recipe's defaults."""
+    return [Step.model_validate(transform) for transform in transforms]
+
+
+def chain_of(written: Sequence[Step]) -> tuple[Transform, ...]:
+    """The transforms of a recipe's list."""
+    return tuple(step.root for step in written)
 
 
 def apply(chain: Sequence[Transform], signals: Signals, numbers: Tensor, rng: Rng, spec: SignalSpec) -> Signals:
