@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sslplug import SSLTransformer
 from sslplug.errors import DataError
 
-SMALL = ("encoder.width=8", "encoder.layers=1", "encoder.heads=2", "encoder.feedforward=8", "method.projector.widths=[8]")
+SMALL = ("encoder={name: ft_transformer, width: 8, layers: 1, heads: 2, feedforward: 8}", "method.projector.widths=[8]")
 pytestmark = pytest.mark.filterwarnings("ignore:Collapsed")
 
 
@@ -106,6 +106,7 @@ def test_options_of_the_data_are_those_of_memory(frame: pd.DataFrame) -> None:
 def test_a_pipeline_on_tumours() -> None:
     """Embeddings of a short pretraining carry what tells tumours apart, in folds whose test rows nothing was fitted on."""
     rows, labels = load_breast_cancer(return_X_y=True)
-    learner = transformer(epochs=3)
+    wide = ("encoder={name: mlp, widths: [64, 64]}", "method.projector.widths=[64]", "train.batch_size=128")
+    learner = transformer(epochs=20, overrides=wide)
     pipeline = make_pipeline(learner, StandardScaler(), LogisticRegression(max_iter=2000))
     assert cross_val_score(pipeline, rows, labels, cv=2, error_score="raise").mean() > 0.9

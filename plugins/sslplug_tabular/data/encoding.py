@@ -22,6 +22,7 @@ from sslplug_tabular.data.words import as_days, as_numbers, as_words, plain, tid
 Infinities = Literal["refuse", "missing"]
 RESERVED = 2
 """Codes before the known categories: 0 = missing, 1 = unseen or other."""
+UNSEEN = 1
 _PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}
 _AS_IS = Linear(0.0, 1.0)
 

@@ -17,7 +17,7 @@ from sslplug.contracts import DataContext, Task
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_tabular.batch import Rows
-from sslplug_tabular.data.encoding import TableEncoding, fit_encoding, load_encoding
+from sslplug_tabular.data.encoding import UNSEEN, TableEncoding, fit_encoding, load_encoding
 from sslplug_tabular.data.leaks import leaking
 from sslplug_tabular.data.options import OwnOptions
 from sslplug_tabular.data.source import TableSource
@@ -140,8 +140,8 @@ def prepare(
         reference = np.sort(rng.fork("reference").numpy().choice(len(rows), REFERENCE_ROWS, replace=False))
     # An encoder trained without gaps has no vector for them: new data's gaps change nothing of it.
     gaps = bool(np.isnan(values).any()) if fitted is None else bool(fitted["gaps"])
-    if fitted is not None and not gaps and np.isnan(values).any():
-        found.append("numbers are missing, as none were in training: they count as the centre of their column")
+    if fitted is not None:
+        found += _strange(encoding, values, codes, gaps)
     spec = TableSpec(
         encoding.numeric,
         encoding.categorical,
@@ -171,6 +171,20 @@ def prepare(
         task: replace(target.task, protocol=f"{parts.protocol}; {options.protocol}") for task, target in targets.items()
     }
     return Prepared(source, encoding, spec, allowed, tasks, description, kept)
+
+
+def _strange(encoding: TableEncoding, values: np.ndarray, codes: np.ndarray, gaps: bool) -> list[str]:
+    """Sentences about what a trained encoder never saw: words, and gaps among numbers where it was trained without."""
+    found = []
+    for column, name in enumerate(encoding.categorical):
+        unseen = int((codes[:, column] == UNSEEN).sum())
+        if unseen:
+            found.append(
+                f"column {name!r}: {unseen} of {len(codes)} values are no category of training; they share one code"
+            )
+    if not gaps and np.isnan(values).any():
+        found.append("numbers are missing, as none were in training: they count as the centre of their column")
+    return found
 
 
 def to_rows(encoding: TableEncoding, values: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> Rows:
