@@ -105,7 +105,8 @@ class ColloSsl(nn.Module):
             like = {"dtype": values.dtype, "device": values.device}
             mean, std = (torch.tensor(numbers, **like)[triad, None] for numbers in (self.scale.mean, self.scale.std))
             values = values * std + mean
-        return values.norm(dim=1)
+        norms: Tensor = values.norm(dim=1)
+        return norms
 
     def _by_device(self, batch: Any, rng: Rng) -> dict[str, View]:
         """{device: its view}. Raises UsageError where views are no devices or lack the anchor, DataError for one time alone."""
