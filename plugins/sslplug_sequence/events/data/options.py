@@ -33,6 +33,7 @@ class ShopperOptions(EntityOptions):
     logarithmic: tuple[str, ...] = Field(("amount",), description="numeric fields taken as sign(x) log(1 + |x|)")
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share of shoppers held out for test")
     folds: int = Field(2, ge=2, description="folds of the other shoppers, one split each")
+    bigrams: int = Field(100, ge=0, description="raw features: count so many of the most frequent pairs of departments")
     shoppers: int = Field(800, ge=40, description="how many shoppers")
     events: float = Field(40.0, gt=0, description="mean purchases a shopper")
     next_event: bool = Field(False, description="also the tasks of predicting the next department and the time to it")
