@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.spec import SignalSpec
-from sslplug_sequence.signals.views.transform import Rows, Share, Transform
+from sslplug_sequence.signals.views.transform import Rows, Share, Transform, pick
 
 
 class TimeMask(Transform):
@@ -29,7 +29,7 @@ class TimeMask(Transform):
         width = (self.rate * lengths).round().to(torch.int64)
         start = (rng.uniform(rows.numbers) * (lengths - width + 1)).to(torch.int64)
         ticks = torch.arange(rows.values.shape[2], device=rows.values.device)
-        return rows.values.masked_fill(((ticks >= start) & (ticks < start + width))[:, None], 0.0)
+        return rows.values * ((ticks < start) | (ticks >= start + width))[:, None].to(rows.values.dtype)
 
 
 class ChannelMask(Transform):
@@ -59,7 +59,7 @@ class ChannelMask(Transform):
             hidden = (number >= start) & (number < start + width)
         else:
             hidden = rng.uniform(rows.numbers, channels) < self.rate
-        return rows.values.masked_fill(hidden[:, :, None], 0.0)
+        return rows.values * (~hidden)[:, :, None].to(rows.values.dtype)
 
 
 class FrequencyMask(Transform):
@@ -125,9 +125,13 @@ class TimeAlteration(Transform):
         marked = torch.zeros((m, copies, time), dtype=torch.bool, device=rows.values.device)
         inside = (starts[..., None] + torch.arange(span, device=starts.device)).flatten(2)
         marked.scatter_(2, inside, torch.ones_like(inside, dtype=torch.bool))
-        dice = rng.fork("kind").uniform(rows.numbers)[:, :, None]
-        shift = 1 + (rng.fork("other").uniform(rows.numbers) * (time - 1)).to(torch.int64)
+        dice = rng.fork("kind").uniform(rows.numbers)[:, 0]
+        kept = ~marked | (dice >= self.zero + self.other)[:, None, None]
+        shown = rows.values * kept.to(rows.values.dtype)
+        moved = ((dice >= self.zero) & (dice < self.zero + self.other)).nonzero()[:, 0]
+        if not len(moved):
+            return shown
+        shift = 1 + (rng.fork("other").uniform(rows.numbers[moved]) * (time - 1)).to(torch.int64)
         ticks = (torch.arange(time, device=shift.device) + shift) % time
-        elsewhere = rows.values.gather(2, ticks[:, None].expand(-1, channels, -1))
-        shown = torch.where(dice < self.zero, torch.zeros_like(elsewhere), elsewhere)
-        return torch.where(marked & (dice < self.zero + self.other), shown, rows.values)
+        values = rows.values[moved]
+        return shown.index_copy_(0, moved, torch.where(marked[moved], pick(values, ticks), values))

@@ -66,8 +66,10 @@ class MultiTask:
         targets = dict(clean.targets)
         for number, task in enumerate(self.tasks):
             struck = drawn[:, number]
-            changed = task(signals, numbers, stream.fork(number), self.spec)
-            signals = replace(signals, values=torch.where(struck[:, None, None], changed.values, signals.values))
+            place = struck.nonzero()[:, 0]
+            some = Signals(signals.values[place], None if signals.visible is None else signals.visible[place])
+            changed = task(some, numbers[place], stream.fork(number), self.spec)
+            signals = replace(signals, values=signals.values.index_copy(0, place, changed.values))
             targets[task.name] = Target("window", struck.to(torch.int64))
         signals = apply(self.after, signals, numbers, stream.fork("after"), self.spec)
         return [replace(clean, data=signals, targets=targets)]

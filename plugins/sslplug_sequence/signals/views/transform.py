@@ -118,8 +118,7 @@ def sample_at(values: Tensor, place: Tensor) -> Tensor:
     last = (first + 1).clamp_(max=values.shape[2] - 1)
     if place.ndim == 2:
         share = share[:, None]
-    left, right = pick(values, first), pick(values, last)
-    return torch.lerp(left, right, share.expand_as(left))
+    return pick(values, first).lerp_(pick(values, last), share)
 
 
 def pick(values: Tensor, index: Tensor) -> Tensor:
