@@ -87,9 +87,8 @@ class LatentPrediction(nn.Module):
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Terms of one batch."""
         views = self.views(batch, rng)
-        (whole,) = self._whole(views)
         with torch.no_grad():
-            codes = self.teacher(whole)
+            codes = self.teacher(self._whole(views))
         predicted: list[Tensor] = []
         wanted: list[Tensor] = []
         for view in select(views, (self.options.context,), fewest=1):
@@ -106,14 +105,14 @@ class LatentPrediction(nn.Module):
         terms: dict[str, Tensor] = self.objective([joined(predicted), code])
         return terms
 
-    def _whole(self, views: Sequence[View]) -> list[View]:
+    def _whole(self, views: Sequence[View]) -> View:
         """The one view of the teacher."""
         found = select(views, (self.options.target,), fewest=1)
         if len(found) != 1:
             raise UsageError(
                 f"{len(found)} views have the role {self.options.target!r}; expected one, whose codes are the targets."
             )
-        return found
+        return found[0]
 
     def _targets(self, view: View) -> dict[str, Target]:
         """The targets to predict, in the order of their names."""
@@ -141,8 +140,7 @@ class LatentPrediction(nn.Module):
         are the collapse to look for.
         """
         with observing(self):
-            (whole,) = self._whole(self.views(batch, rng))
-            return {"view0": self.encoder(whole)[self.level]}
+            return {"view0": self.encoder(self._whole(self.views(batch, rng)))[self.level]}
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
