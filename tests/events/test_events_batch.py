@@ -61,8 +61,8 @@ def test_labels_follow_their_entity() -> None:
 
 
 def test_a_batch_of_other_lengths_is_refused() -> None:
+    batch = events([3, 2])
     with pytest.raises(DataError, match=r"codes is \(4, 1\); expected one row for each of 5 events"):
-        batch = events([3, 2])
         Events(batch.offsets, batch.time, batch.codes[:4], batch.numbers, batch.given, batch.entity)
 
 

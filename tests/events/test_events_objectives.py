@@ -19,7 +19,10 @@ def coles(**options: object) -> Coles:
 
 def by_the_book(rows: torch.Tensor, ids: list[int], margin: float, count: int) -> tuple[float, float]:
     unit = [row / row.norm() for row in rows]
-    distance = lambda i, j: float((unit[i] - unit[j]).norm())
+
+    def distance(i: int, j: int) -> float:
+        return float((unit[i] - unit[j]).norm())
+
     pairs = [p for p in itertools.combinations(range(len(ids)), 2) if ids[p[0]] == ids[p[1]]]
     positive = sum(distance(i, j) ** 2 for i, j in pairs)
     negative = 0.0
