@@ -5,8 +5,9 @@ Frozen probes understate masked models (He et al. 2022, MAE, section 4.3); this 
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from sslplug.contracts import Embedding, Options, Split, Task, View
 from sslplug.errors import DataError, NonFiniteError
-from sslplug.evaluation.metrics import measure, selection_score
+from sslplug.evaluation.metrics import selection_score
 from sslplug.evaluation.probe import CLASS_KINDS, Prediction, stratified_folds
+from sslplug.evaluation.search import Space, best_of, log_uniform, settings, zero_or
 from sslplug.randomness import Rng
 
 
@@ -29,6 +31,11 @@ class FinetuneOptions(Options):
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's weight decay")
     epochs: int = Field(default=200, ge=1, description="most passes over the training rows")
     patience: int = Field(default=30, ge=1, description="epochs without a better validation score before stopping")
+    tune: int = Field(default=0, ge=0, description="random settings tried besides this one, chosen on validation rows")
+
+
+SPACE: Space = {"lr": log_uniform(1e-5, 1e-2), "weight_decay": zero_or(log_uniform(1e-6, 1e-2))}
+"""What ``tune`` draws from, from pretrained and from untrained parameters alike."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,16 @@ def finetune(
     options: FinetuneOptions,
     seed: int,
     device: torch.device | str,
-) -> dict[str, float]:
-    """The task's metrics on the test rows of ``split``, primary first, after training ``encoder`` in place.
+) -> Prediction:
+    """What is said of the test rows of ``split``, in their order, after training ``encoder`` in place.
 
     encoder  a copy that may be changed: the caller keeps its own
     rows     the clean views that together hold every row in fixed order; one view with training rows is one optimiser step
 
-    The epoch is chosen by the primary metric on validation rows (a tenth of the training rows, stratified, where there are
-    none); test rows are scored once. Numbers are predicted in units of the training rows' standard deviation. Torch's global
-    random state is left as it was. Raises DataError where an instance's members lie in different views, where classes are
-    too few or the kind has no head; NonFiniteError where the loss is.
+    The epoch, and with ``tune`` the setting, is chosen by the primary metric on validation rows (a tenth of the training rows,
+    stratified, where there are none); test rows are looked at once, by the chosen one. Numbers are learned in units of the
+    training rows' standard deviation. Torch's global random state is left as it was. Raises DataError where an instance's
+    members lie in different views, where classes are too few or the kind has no head; NonFiniteError where the loss is.
     """
     if task.kind not in CLASS_KINDS | {"regression"}:
         raise DataError(f"Task {task.name!r}: a {task.kind} task cannot be fine-tuned; use a probe.")
@@ -71,21 +78,28 @@ def finetune(
         raise DataError(f"Task {task.name!r}: all {len(train)} training rows are of one class; fine-tuning needs two.")
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(Rng.root(seed).fork("finetune", task.name).key % 2**63)
-        return _trained(
-            encoder.to(device), [view.to(device) for view in rows], task, (train, val, split.test), classes, options
-        )
+        draw = Rng.root(seed).fork("finetune", task.name).key % 2**63
+        views = [view.to(device) for view in rows]
+
+        def fit(chosen: FinetuneOptions) -> tuple[Callable[[np.ndarray], Prediction], tuple[float, ...]]:
+            torch.manual_seed(draw)
+            start = copy.deepcopy(encoder) if options.tune else encoder
+            said, score = _trained(start.to(device), views, task, train, val, classes, chosen)
+            return said, (score,)
+
+        return best_of(settings(options, SPACE, options.tune, draw), fit)(split.test)
 
 
 def _trained(
     encoder: nn.Module,
     rows: Sequence[View],
     task: Task,
-    parts: tuple[np.ndarray, np.ndarray, np.ndarray],
+    train: np.ndarray,
+    val: np.ndarray,
     classes: np.ndarray | None,
     options: FinetuneOptions,
-) -> dict[str, float]:
-    train, val, test = parts
+) -> tuple[Callable[[np.ndarray], Prediction], float]:
+    """One setting, at its best epoch: what it says of instances, and its validation score."""
     encoder.eval()
     with torch.no_grad():
         counts = [len(_level(encoder, view, task)) for view in rows]
@@ -138,7 +152,7 @@ def _trained(
             if since >= options.patience:
                 break
     whole.load_state_dict(state)
-    return measure(task.kind, task.labels[test], said(test))
+    return said, best
 
 
 def _level(encoder: nn.Module, view: View, task: Task) -> Tensor:

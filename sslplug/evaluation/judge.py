@@ -106,7 +106,7 @@ def judge(
             columns["raw"] = raw_instances(task, raw(task))
         if options.controls:
             columns["both"] = beside(columns["raw"], columns["pretrained"])
-        group = row_groups(np.arange(len(task.labels)) if task.groups is None else task.groups)
+        group = groups_of(task)
         plan = _plan(task, fitting, lightgbm, columns, options)
         for number in range(min(options.splits or len(task.splits), len(task.splits))):
             if any(_wants_numbers(probe, source, columns[source]) for _, probe, source in plan):
@@ -125,6 +125,11 @@ def judge(
                     share = "" if options.fractions == (1.0,) else f", {100 * fraction:g} % of the labels"
                     announce(f"{task.name}, split {number}{share}: " + ", ".join(parts))
     return scores
+
+
+def groups_of(task: Task) -> np.ndarray:
+    """(n,) the jackknife group of each instance; the instances of one person stay together."""
+    return row_groups(np.arange(len(task.labels)) if task.groups is None else task.groups)
 
 
 def _plan(

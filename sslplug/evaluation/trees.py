@@ -25,9 +25,12 @@ class LightGbmOptions(Options):
     ``tune`` adds a row of its own to the table: the best on validation of that many random settings.
     """
 
-    rounds: int = Field(default=300, ge=1, description="most boosting rounds")
-    patience: int = Field(default=20, ge=1, description="rounds without a better validation loss before stopping")
-    lr: float = Field(default=0.1, gt=0, description="learning rate")
+    rounds: int = Field(default=2000, ge=1, description="most boosting rounds")
+    trees: int = Field(
+        default=3000, ge=1, description="most trees in all: with more than two classes a round grows one each"
+    )
+    patience: int = Field(default=50, ge=1, description="rounds without a better validation loss before stopping")
+    lr: float = Field(default=0.05, gt=0, description="learning rate")
     num_leaves: int = Field(default=31, ge=2, description="leaves a tree")
     min_child_samples: int = Field(
         default=20, ge=1, description="fewest rows a leaf; never more than a twentieth of the training rows"
@@ -39,7 +42,7 @@ class LightGbmOptions(Options):
     bagging_fraction: float = Field(default=0.8, gt=0, le=1, description="share of rows a tree is grown on")
     lambda_l1: float = Field(default=0.0, ge=0, description="L1 penalty on leaf values")
     lambda_l2: float = Field(default=1.0, ge=0, description="L2 penalty on leaf values")
-    max_bin: int = Field(default=63, ge=2, le=255, description="histogram bins a column")
+    max_bin: int = Field(default=255, ge=2, le=255, description="histogram bins a column")
     holdout: float = Field(
         default=0.15, gt=0, lt=1, description="share of training rows for early stopping where there is no validation"
     )
@@ -56,9 +59,9 @@ SPACE: Space = {
     "lambda_l1": zero_or(log_uniform(1e-3, 10.0)),
     "lambda_l2": zero_or(log_uniform(1e-3, 10.0)),
 }
-"""What ``tune`` draws from, with up to 2000 rounds, early stopping after 50, 255 bins and no floor on a tree's columns."""
+"""What ``tune`` draws from, with up to 2000 rounds (20,000 trees), patience 50, 255 bins and no floor on a tree's columns."""
 
-_TUNED = {"rounds": 2000, "patience": 50, "max_bin": 255, "fewest_columns": 1}
+_TUNED = {"rounds": 2000, "trees": 20_000, "patience": 50, "max_bin": 255, "fewest_columns": 1}
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,10 @@ class LightGbm:
         data = _dataset(x, y, parameters)
         held = lightgbm.Dataset(_matrix(x_held), y_held, reference=data, params=parameters)
         stop = lightgbm.early_stopping(options.patience, verbose=False)
-        booster = lightgbm.train(parameters, data, options.rounds, valid_sets=[held], callbacks=[stop])
+        rounds = (
+            options.rounds if classes is None or len(classes) == 2 else min(options.rounds, options.trees // len(classes))
+        )
+        booster = lightgbm.train(parameters, data, max(1, rounds), valid_sets=[held], callbacks=[stop])
         (loss,) = booster.best_score["valid_0"].values()
         return booster, max(1, booster.best_iteration), float(loss)
 

@@ -14,7 +14,8 @@ import torch
 from sslplug.errors import UsageError
 from sslplug.evaluation import EvaluateOptions, Score, embed, finetune, judge
 from sslplug.evaluation.fractions import shrink
-from sslplug.evaluation.metrics import higher_is_better
+from sslplug.evaluation.judge import groups_of
+from sslplug.evaluation.metrics import higher_is_better, measure, measure_without
 from sslplug.evaluation.probe import CLASS_KINDS
 from sslplug.evaluation.trees import LightGbm
 from sslplug.recipe import Resolved, dump, pick
@@ -107,19 +108,23 @@ def _finetuned(session: Session, options: EvaluateOptions) -> list[Score]:
         if task.kind not in CLASS_KINDS | {"regression"}:
             say(f"{task.name}: a {task.kind} task cannot be fine-tuned; its probes stand alone.")
             continue
+        group = groups_of(task)
         for number in range(min(options.splits or len(task.splits), len(task.splits))):
             for fraction in options.fractions:
                 split = shrink(task, number, fraction, seed)
                 for features, start in starts.items():
                     began = time.perf_counter()
-                    found = finetune(start(), views, task, split, options.finetune, seed, session.device)
+                    said = finetune(start(), views, task, split, options.finetune, seed, session.device)
+                    labels = task.labels[split.test]
+                    found = measure(task.kind, labels, said)
+                    without = measure_without(task.kind, labels, said, group[split.test])
                     seconds = time.perf_counter() - began
                     scores += [
                         Score(
                             task.name, task.protocol, "finetune", features, metric, fraction, number, value, seconds,
-                            higher_is_better(metric), seed, len(split.train), len(split.test),
+                            higher_is_better(metric), seed, len(split.train), len(split.test), () if place else without,
                         )
-                        for metric, value in found.items()
+                        for place, (metric, value) in enumerate(found.items())
                     ]  # fmt: skip
                     first, value = next(iter(found.items()))
                     share = f"{100 * fraction:g} % of the labels"

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from sslplug.contracts import Embedding, Split, Task, View
 from sslplug.errors import DataError
-from sslplug.evaluation.finetune import FinetuneOptions, finetune
+from sslplug.evaluation.finetune import FinetuneOptions
+from sslplug.evaluation.finetune import finetune as predictions
+from sslplug.evaluation.metrics import measure
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ def world(n: int = 900) -> tuple[np.ndarray, list[View]]:
 def split(n: int = 900) -> Split:
     order = np.random.default_rng(1).permutation(n)
     return Split(order[:500], order[500:600], order[600:])
+
+
+def finetune(
+    start: nn.Module, views: list[View], task: Task, part: Split, options: FinetuneOptions, seed: int, device: str
+) -> dict[str, float]:
+    return measure(task.kind, task.labels[part.test], predictions(start, views, task, part, options, seed, device))
 
 
 OPTIONS = FinetuneOptions(lr=0.02, epochs=120, patience=60)
@@ -129,3 +137,23 @@ def test_clusters_and_missing_rows_are_refused() -> None:
     task = Task("sign", "classification", "cell", labels, [split()], "random")
     with pytest.raises(DataError, match="the views hold 650 rows"):
         finetune(encoder(), views[:2], task, split(), OPTIONS, 0, "cpu")
+
+
+def test_search_chooses_on_validation_and_starts_every_setting_anew() -> None:
+    """A useless learning rate is one of the candidates: search leaves it behind, and the test labels play no part."""
+    x, views = world()
+    labels = (x[:, 4] > 0).astype(np.int64)
+    parts = split()
+    task = Task("sign", "classification", "cell", labels, [parts], "random")
+    still = FinetuneOptions(lr=1e-9, epochs=40)
+    start = encoder()
+    before = copy.deepcopy(start.state_dict())
+    alone = finetune(copy.deepcopy(start), views, task, parts, still, 0, "cpu")
+    searched = predictions(start, views, task, parts, still.model_copy(update={"tune": 6}), 0, "cpu")
+    assert measure("classification", labels[parts.test], searched)["accuracy"] > alone["accuracy"] + 0.1
+    assert all(torch.equal(before[name], value) for name, value in start.state_dict().items())
+    other = labels.copy()
+    other[parts.test] = 1 - other[parts.test]
+    again = predictions(start, views, Task("sign", "classification", "cell", other, [parts], "random"), parts,
+                        still.model_copy(update={"tune": 6}), 0, "cpu")  # fmt: skip
+    assert np.array_equal(searched.values, again.values)

@@ -223,3 +223,43 @@ def test_a_class_absent_from_training_is_missed_not_refused() -> None:
 def test_prediction_margin_needs_two_classes() -> None:
     with pytest.raises(DataError, match="classes 0 and 1"):
         _ = Prediction(np.zeros((2, 3)), np.arange(3)).margin
+
+
+def test_probes_on_raw_and_tuned_trees_get_rows_of_their_own() -> None:
+    labels, good, noise = world()
+    gaps = noise.copy()
+    gaps[::7, 0] = np.nan
+    trees = LightGbm(LightGbmOptions(rounds=5, tune=2))
+    named = [(name, PROBES[name].build(PROBES[name].options(**more))) for name, more in (
+        ("logistic", {}), ("mlp", {"projection": "groups", "group_width": 4, "epochs": 3}),
+    )]  # fmt: skip
+    options = EvaluateOptions(probes_on_raw=True)
+    scores = judge(
+        [task(labels)], {"pretrained": {"cell": good}, "untrained": {"cell": noise}}, lambda t: RawFeatures(gaps), named,
+        trees, options, 0, lambda line: None,
+    )  # fmt: skip
+    found = [(s.probe, s.features) for s in scores if s.metric == "accuracy"]
+    assert len(found) == len(set(found)) == 12
+    assert {f for p, f in found if p in ("logistic", "mlp")} == {"pretrained", "untrained", "raw"}
+    assert {p for p, f in found if f == "both"} == {"lightgbm", "lightgbm_tuned"}
+
+
+def test_scores_carry_their_metric_without_each_group_of_test_rows() -> None:
+    labels, good, noise = world()
+    one = task(labels, groups=np.arange(400))
+    for score in run(one, good, noise, lambda t: noise):
+        assert len(score.without) == (20 if score.metric == "accuracy" else 0)
+        if score.without:
+            assert np.mean(score.without) == pytest.approx(score.value, abs=2e-3)
+            assert np.std(score.without) > 0
+
+
+def test_one_percent_of_numbers_with_a_small_validation_part() -> None:
+    """Two training rows and two validation rows are still fitted by everything that judges numbers."""
+    _, good, noise = world()
+    numbers = good @ np.arange(12.0)
+    one = task(numbers, "regression", train=100, val=30)
+    probes = ("ridge", "knn", "mlp", "resnet", "lightgbm")
+    scores = run(one, good, noise, lambda t: noise, probes, fractions=(0.01, 0.05), probes_on_raw=True)
+    assert {s.train for s in scores} == {2, 5}
+    assert all(np.isfinite(s.value) for s in scores)
