@@ -69,13 +69,21 @@ def test_new_data_is_scaled_as_the_run_was(tmp_path: Path) -> None:
     assert data.fitted == fitted
     with pytest.raises(DataError, match="channel 0, channel 1.*left, right"):
         memory(tmp_path, other, fitted=fitted, channels=["left", "right"])
+    with pytest.raises(DataError, match="trained at 1 samples a second; this data has 50"):
+        memory(tmp_path, other, fitted=fitted, rate=50.0)
+    one = {**parts(subjects=1), "labels": np.zeros(60, int)}
+    with pytest.raises(DataError, match="only the class 0"):
+        memory(tmp_path, one)
+    judged_by_nobody = memory(tmp_path, one, fitted=fitted, test_subjects=["s3"], normal=["0"])
+    assert judged_by_nobody.tasks == {}
+    assert len(judged_by_nobody.allowed) == 60
 
 
 def test_unscaled_data_is_as_read_and_says_its_statistics(tmp_path: Path) -> None:
     given = parts()
     data = memory(tmp_path, given, scaling="none", split="leave-one-out")
     np.testing.assert_array_equal(data.values[:, 0], given["values"])
-    assert data.fitted == {}
+    assert sorted(data.fitted) == ["channels", "mean", "rate", "std"]
     assert not data.spec.scale.standardised
     np.testing.assert_allclose(data.spec.scale.mean, given["values"].mean((0, 2), dtype=np.float64), rtol=1e-5)
 

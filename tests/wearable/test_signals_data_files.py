@@ -173,6 +173,23 @@ def test_subjects_too_short_are_left_out_and_said(tmp_path: Path) -> None:
     assert len(data.values) == 18
 
 
+def test_new_data_is_cut_and_scaled_as_the_run_was(tmp_path: Path) -> None:
+    component = DATA["files"]
+    (tmp_path / "first").mkdir()
+    run = component.build(component.options(path=write(tmp_path / "first", long_table())), DataContext(None, tmp_path, 0))
+    new = long_table(subjects=1, rate=12.5)
+    new["label"] = ["walk"] * len(new["time"])  # one class, one person: of no matter here
+    path = write(tmp_path, new)
+    data = component.build(component.options(path=path), DataContext(None, tmp_path, 0, fitted=run.fitted))
+    assert data.spec.rate == run.spec.rate == 10.0
+    assert data.tasks == {}
+    assert data.fitted == run.fitted
+    mean, std = data.spec.scale.mean[0], data.spec.scale.std[0]
+    np.testing.assert_allclose(data.values[1, 0, 0] * std + mean, 2.0 + np.arange(40) / 10, atol=1e-4)
+    with pytest.raises(DataError, match="only the class walk"):
+        component.build(component.options(path=path), DataContext(None, tmp_path, 0))
+
+
 def change(column: str, row: int, value: Any) -> Callable[[Columns], None]:
     def apply(table: Columns) -> None:
         table[column][row] = value

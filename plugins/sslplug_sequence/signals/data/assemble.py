@@ -25,13 +25,16 @@ from sslplug_sequence.signals.tasks import Parts, subject_parts, window_task
 
 
 def signal_data(windows: WindowSet, options: SignalOptions, context: DataContext) -> SignalData:
-    """The data of a run. What is fitted (scaling) is fitted on the windows that may be learnt from, or taken from the run."""
+    """The data of a run. Statistics are of the windows that may be learnt from; of new data (``context.fitted``), the run's."""
     windows = _with_devices(windows, options.devices)
     notes = list(windows.notes)
     rng = Rng.root(context.seed)
-    parts, protocol = _parts(windows, options, rng)
-    allowed = _allowed(windows, parts, options, notes)
-    tasks = _tasks(windows, parts, protocol, options)
+    if context.fitted is None:
+        parts, protocol = _parts(windows, options, rng)
+        allowed = _allowed(windows, parts, options, notes)
+        tasks = _tasks(windows, parts, protocol, options)
+    else:  # new data for a trained encoder: every window is encoded, none is judged
+        protocol, allowed, tasks = "none", np.arange(len(windows.values)), {}
     values, lengths, channels, bins = windows.values, windows.lengths, windows.channels, 1
     if options.spectrogram is not None:
         size, hop = options.spectrogram.window, options.spectrogram.hop
@@ -39,17 +42,16 @@ def signal_data(windows: WindowSet, options: SignalOptions, context: DataContext
         bins = size // 2 + 1
         channels = tuple(f"{channel}@{f * windows.rate / size:.3g}Hz" for channel in channels for f in range(bins))
     valid = valid_samples(windows.present, lengths, values.shape[3])
-    fitted: dict[str, Any] = {}
     mean, std = channel_statistics(values[allowed], valid[allowed])
-    if options.scaling == "standardised":
-        if context.fitted:
-            mean, std = stated_statistics(context.fitted, channels)
+    if context.fitted is not None:
+        mean, std = stated_statistics(context.fitted, channels, windows.rate)
+    elif (std <= 1e-8).any():
         constant = [channel for channel, deviation in zip(channels, std, strict=True) if deviation <= 1e-8]
+        notes.append(f"channels without variation, never divided by it: {', '.join(constant)}")
         std = np.where(std > 1e-8, std, 1.0)
-        fitted = {"channels": list(channels), "mean": mean.tolist(), "std": std.tolist()}
+    if options.scaling == "standardised":
         values = standardise(values, valid, mean, std)
-        if constant:
-            notes.append(f"channels without variation, centred and not scaled: {', '.join(constant)}")
+    fitted = {"channels": list(channels), "mean": mean.tolist(), "std": std.tolist(), "rate": windows.rate}
     rate = windows.rate if options.spectrogram is None else windows.rate / options.spectrogram.hop
     spec = SignalSpec(
         channels,

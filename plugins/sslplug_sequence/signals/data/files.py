@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -70,7 +71,7 @@ def build(options: FileOptions, context: DataContext) -> SignalData:
     readers = {"parquet": _table, "csv": _table, "npz": _arrays, "ts": _series}
     if suffix not in readers:
         raise UsageError(f"{path}: a .{suffix} file; expected .parquet, .csv, .npz or .ts.")
-    windows = readers[suffix](path, options)
+    windows = readers[suffix](path, options, context.fitted)
     if options.clip is not None:
         low = float((np.abs(windows.values) > options.clip).mean())
         notes = (*windows.notes, *([f"{low:.2%} of the values cut off at +-{options.clip:g}"] if low else []))
@@ -79,12 +80,12 @@ def build(options: FileOptions, context: DataContext) -> SignalData:
     return signal_data(windows, options, context)
 
 
-def _table(path: Path, options: FileOptions) -> WindowSet:
+def _table(path: Path, options: FileOptions, fitted: Mapping[str, Any] | None) -> WindowSet:
     c = options.columns
     columns = Columns(c.subject, c.device, c.time, c.label, c.channels)
-    recordings, channels, classes, notes = read_long_table(path, columns, options.time_unit, options.factors)
+    recordings, channels, classes, notes = read_long_table(path, columns, options.time_unit, options.factors, fitted is None)
     native = native_rate(recordings)
-    rate = options.rate or float(round(native, 3))
+    rate = options.rate or (float(round(native, 3)) if fitted is None else float(fitted["rate"]))
     samples = round(options.window * rate)
     if samples < 4:
         raise UsageError(
@@ -115,12 +116,16 @@ def _table(path: Path, options: FileOptions) -> WindowSet:
     )
 
 
-def _arrays(path: Path, options: FileOptions) -> WindowSet:
-    rate = options.rate or 1.0
-    return array_windows(str(path), read_npz(path), rate, options.columns.channels, options.axes, options.triads)
+def _arrays(path: Path, options: FileOptions, fitted: Mapping[str, Any] | None) -> WindowSet:
+    rate, parts = options.rate or 1.0, read_npz(path)
+    if fitted is not None:
+        parts.pop("labels", None)
+    return array_windows(str(path), parts, rate, options.columns.channels, options.axes, options.triads)
 
 
-def _series(path: Path, options: FileOptions) -> WindowSet:
+def _series(path: Path, options: FileOptions, fitted: Mapping[str, Any] | None) -> WindowSet:
     other = path.with_name(path.name.replace("_TRAIN", "_TEST"))
     test = other if other != path and other.is_file() else None
-    return ts_windows(path.name.partition(".")[0].removesuffix("_TRAIN"), path, test, options.rate or 1.0)
+    return ts_windows(
+        path.name.partition(".")[0].removesuffix("_TRAIN"), path, test, options.rate or 1.0, labelled=fitted is None
+    )

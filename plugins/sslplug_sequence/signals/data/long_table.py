@@ -45,13 +45,13 @@ class Columns:
 
 
 def read_long_table(
-    path: Path, columns: Columns, unit: TimeUnit, factors: dict[str, float]
+    path: Path, columns: Columns, unit: TimeUnit, factors: dict[str, float], labelled: bool = True
 ) -> tuple[list[Recording], tuple[str, ...], tuple[str, ...], list[str]]:
     """Recordings, channel names, class names, and notes of what was mended.
 
     Rows out of order are sorted, rows that repeat another exactly are dropped, samples with an empty or NaN channel are left out
-    (a gap that cutting bridges or refuses to): each is noted. Two different samples of one device at one time, infinite values,
-    channels that are no numbers, empty subjects and times are refused with subject and time.
+    (a gap that cutting bridges or refuses to): each is noted. Labels are read where ``labelled``. Two different samples of one
+    device at one time, infinite values, channels that are no numbers, empty subjects and times are refused with subject and time.
     """
     table = _read(path)
     for name in (columns.subject, columns.time, *columns.channels):
@@ -79,7 +79,7 @@ def read_long_table(
             f"{path}, row {row + 1}, column {channels[column]!r} (subject {subject[row]}, time {time[row]:g} s): infinite; "
             "expected a finite number, or an empty cell for a missing one."
         )
-    labels, classes = _labels(path, table, columns.label)
+    labels, classes = _labels(path, table, columns.label) if labelled else (None, ())
     notes: list[str] = []
     recordings = _split(path, subject, device, time, values, labels, channels, notes)
     return recordings, channels, classes, notes

@@ -36,6 +36,8 @@ def build(options: MemoryOptions, context: DataContext) -> SignalData:
         raise DataError(
             f"The mapping in memory has {', '.join(map(str, parts))}; expected values and maybe subjects, labels, lengths."
         )
+    if context.fitted is not None:
+        parts.pop("labels", None)
     o = options
     windows = array_windows(
         "array in memory", {k: np.asarray(v) for k, v in parts.items()}, o.rate, o.channels, o.axes, o.triads

@@ -32,12 +32,18 @@ def standardise(values: np.ndarray, valid: np.ndarray, mean: np.ndarray, std: np
     return np.ascontiguousarray((values - shift) * factor * valid[:, :, None, :], np.float32)
 
 
-def stated_statistics(fitted: Mapping[str, Any], channels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation out of what a run kept; DataError where they are of other channels."""
-    if list(fitted.get("channels", ())) != list(channels):
+def stated_statistics(fitted: Mapping[str, Any], channels: tuple[str, ...], rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation out of what a run kept; DataError where they are of other channels or of another rate."""
+    trained = list(fitted.get("channels", ()))
+    if trained != list(channels):
         raise DataError(
-            f"The run was trained on the channels {', '.join(fitted.get('channels', ())) or 'of other data'}; this data has "
+            f"The run was trained on the channels {', '.join(trained) or 'of other data'}; this data has "
             f"{', '.join(channels)}. Give the same channels in the same order."
+        )
+    if abs(fitted["rate"] / rate - 1) > 0.02:
+        raise DataError(
+            f"The run was trained at {fitted['rate']:g} samples a second; this data has {rate:g}. Set data.rate to the run's, or "
+            "resample."
         )
     return np.asarray(fitted["mean"], np.float64), np.asarray(fitted["std"], np.float64)
 

@@ -70,7 +70,12 @@ def build(options: UeaOptions, context: DataContext) -> SignalData:
 
 
 def ts_windows(
-    name: str, train: Path, test: Path | None, rate: float, triads: tuple[tuple[int, int, int], ...] = ()
+    name: str,
+    train: Path,
+    test: Path | None,
+    rate: float,
+    triads: tuple[tuple[int, int, int], ...] = (),
+    labelled: bool = True,
 ) -> WindowSet:
     """Windows of a training file and, where there is one, a test file: a split that comes with the data."""
     files = [train] if test is None else [train, test]
@@ -87,7 +92,7 @@ def ts_windows(
     lengths = np.concatenate([part.lengths for part in series])
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
-    if series[0].classes is not None:
+    if labelled and series[0].classes is not None:
         every = np.concatenate([part.classes for part in series if part.classes is not None])
         labels, classes = class_codes(name, every, np.ones(len(every), bool))
     ragged = int(lengths.min()) < longest

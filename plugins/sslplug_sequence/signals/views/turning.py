@@ -83,7 +83,8 @@ def turned(rows: Rows, matrices: Tensor) -> Tensor:
     """
     found = rows.spec.triads
     values = rows.values
-    places = torch.tensor(found, device=values.device).flatten()
+    order = [channel for triad in found for channel in triad]
+    places = torch.tensor(order, device=values.device)
     m, time = values.shape[0], values.shape[2]
     matrices = matrices.to(values.dtype).expand(-1, len(found), -1, -1)
     scale = unit_scale(rows)
@@ -93,7 +94,7 @@ def turned(rows: Rows, matrices: Tensor) -> Tensor:
         shift = ((matrices @ mean[..., None])[..., 0] - mean) / std
         matrices = matrices * std[:, :, None, :] / std[:, :, :, None]
     # A view where the triads are the channels in order; else a copy.
-    whole = places.tolist() == list(range(values.shape[1]))
+    whole = order == list(range(values.shape[1]))
     parts = (values if whole else values[:, places]).reshape(m, len(found), 3, time)
     made = matrices @ parts
     if shift is not None:
