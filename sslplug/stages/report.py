@@ -19,6 +19,7 @@ from sslplug.errors import RunFolderError
 from sslplug.evaluation import Score
 from sslplug.evaluation.statistics import Summary, summarise
 from sslplug.reporting.comparison import write_comparison
+from sslplug.reporting.curve import show_curve, write_curve
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import RunRecord, read_run
 from sslplug.reporting.table import ControlRow, TableRow, show_table
@@ -37,6 +38,9 @@ def show(folders: Sequence[Path], name: str = "") -> None:
     data = ", ".join(sorted({str(record.metrics.get("data", {}).get("name", "unnamed")) for record in records}))
     which = f"seeds {seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     show_table(rows, f"{name}, {which}, data {data}")
+    show_curve(rows)
+    if len(seeds) == 1 and any(row.controls and row.n > 1 for row in rows):
+        say("One seed of pretraining: the claims hold for this encoder; --seeds N also shows how much the seed matters.")
 
 
 def table_rows(records: Sequence[RunRecord]) -> list[TableRow]:
@@ -77,7 +81,9 @@ def compare(runs: Sequence[Path], logdir: Path | None) -> None:
         if logdir is not None:
             recipe, _, apart = name.removesuffix(")").partition(" (")
             variant = re.sub(r"[^\w.=,+-]+", "_", apart)
-            write_comparison(logdir, f"{recipe},{variant}" if variant else recipe, table_rows(members))
+            place = f"{recipe},{variant}" if variant else recipe
+            write_comparison(logdir, place, table_rows(members))
+            write_curve(logdir / place, table_rows(members))
 
 
 def _groups(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
