@@ -15,6 +15,7 @@ from sslplug_sequence.signals.batch import Windows, clean_view
 from sslplug_sequence.signals.spec import Scale, SignalSpec
 from sslplug_sequence.signals.views import VIEWS
 from sslplug_sequence.signals.views.masking import geometric_mask
+from sslplug_sequence.signals.views.step import NAMES
 
 N, D, C, T = 40, 3, 3, 60
 SPEC = SignalSpec(
@@ -281,3 +282,27 @@ def test_labels_reach_every_view() -> None:
         for view in made:
             assert view.targets["label"].values.tolist() == [1, 0]
             assert view.targets["label"].rows.tolist() == [4, 7]
+
+
+def test_a_list_of_transforms_is_written_as_a_recipe_writes_it() -> None:
+    component = VIEWS["pairs"]
+    options = component.options(first=[{"name": "rotation", "degrees": 30}, {"name": "time_warp"}])
+    assert str(options.first) == "[{name: rotation, degrees: 30.0}, {name: time_warp}]"
+    written = options.model_dump(mode="json")
+    assert written["first"][0] == {"name": "rotation", "probability": 1.0, "degrees": 30.0, "together": True}
+    assert component.options(**written) == options
+    for wrong, words in (
+        ({"name": "rotat"}, "rotat"),
+        ({"name": "rotation", "degree": 3}, "degree"),
+        ({"name": "jitter", "sigma": -1}, "greater than or equal to 0"),
+        ({"degrees": 3}, "name"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            component.options(first=[wrong])
+
+
+def test_every_transform_is_named_to_the_reader() -> None:
+    told = VIEWS["compose"].options.model_fields["views"].description
+    assert told is not None
+    assert all(name in told for name in NAMES)
+    assert len(NAMES) == 18

@@ -12,7 +12,7 @@ from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.noise import Scaling, UniformNoise
-from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, shares, steps
+from sslplug_sequence.signals.views.step import NAMES, Step, apply, chain_of, check, shares, steps
 from sslplug_sequence.signals.views.transform import Transform
 from sslplug_sequence.signals.views.turning import Rotation
 
@@ -65,7 +65,7 @@ class ComposeOptions(Options):
     views: list[list[Step]] = Field(
         [steps(Rotation(), Scaling()), steps(Rotation(), Scaling())],
         min_length=1,
-        description="one list of transforms a view, in order",
+        description=f"one list of transforms a view, in order; there are {', '.join(NAMES)} (their options: --json-schema)",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -46,6 +47,19 @@ class Step(RootModel[_Any]):
     """A transform as a recipe writes it: ``{name: rotation, degrees: 30}``. The name says which options there are."""
 
     model_config = ConfigDict(frozen=True)
+
+    def __repr__(self) -> str:
+        """As a recipe writes it, without what is as by default."""
+        written = self.root.model_dump(exclude_defaults=True) | {"name": self.root.name}
+        return "{" + ", ".join(f"{key}: {written[key]}" for key in sorted(written, key=lambda key: key != "name")) + "}"
+
+    __str__ = __repr__
+
+
+NAMES: tuple[str, ...] = tuple(
+    kind.model_fields["name"].default for kind in typing.get_args(typing.get_args(_Any)[0]) if issubclass(kind, Transform)
+)
+"""What a step may be called."""
 
 
 def steps(*transforms: Transform) -> list[Step]:
