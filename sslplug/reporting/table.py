@@ -88,7 +88,7 @@ def verdict(row: TableRow) -> str:
     parts = [f"{word} {' and '.join(names)}" for word, names in groups.items() if names]
     said = "; ".join(parts) if parts else "stands without a control"
     collapsed = f" The run COLLAPSED: {row.collapsed.removeprefix('Collapsed: ').rstrip('.')}." if row.collapsed else ""
-    where = f"{row.task} ({row.protocol}, {row.fraction:.0%} of labels)"
+    where = f"{row.task} ({row.protocol}, {100 * row.fraction:g}% of labels)"
     return f"{where}: {row.name}, {row.metric} {row.mean:.4f}, {said}.{collapsed}"
 
 
@@ -101,7 +101,7 @@ def result_table(rows: Sequence[TableRow], title: str = "") -> Table:
     ):  # fmt: skip
         table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
-        head = (f"{row.task} ({row.protocol})", f"{row.fraction:.0%}", row.name, row.metric)
+        head = (f"{row.task} ({row.protocol})", f"{100 * row.fraction:g}%", row.name, row.metric)
         _add(table, (*head, f"{row.mean:.4f}", _interval(row.low, row.high), str(row.n), "", ""), bold=True)
         for control in row.controls:
             p = "-" if control.p_holm is None else _p(control.p_holm)

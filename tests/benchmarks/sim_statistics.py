@@ -187,6 +187,8 @@ DESIGNS = (
     Design("(a) 27 labels of 1800", 1800, 0.015, 0.8, 10, 1, width=WIDTH),
     Design("(a) 10/10/80, numbers", 600, 0.1, 0.8, 10, 1, numbers=True, width=WIDTH),
     Design("(a) 40/10/50", 400, 0.4, 0.5, 10, 1, width=WIDTH),
+    Design("(f) random 80/20, 300 rows", 300, 0.8, 0.2, 10, 1, width=WIDTH),
+    Design("(f) random 60/40, numbers", 300, 0.6, 0.4, 10, 1, numbers=True, width=WIDTH),
     Design("(b) 10 folds, 200 rows", 200, 0, 0, 10, 1, folds=True, width=WIDTH),
     Design("(b) 10 folds, 1000 rows", 1000, 0, 0, 10, 1, folds=True, width=WIDTH),
     Design("(b) 5 folds, numbers", 300, 0, 0, 5, 1, folds=True, numbers=True, width=WIDTH),
