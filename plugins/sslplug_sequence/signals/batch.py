@@ -14,7 +14,7 @@ from sslplug.contracts import Target, View
 from sslplug.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Windows:
     """A batch of time windows, recorded by several devices at once. Immutable.
 
@@ -60,7 +60,7 @@ class Windows:
         return Windows(self.values.to(device), self.present.to(device), self.index.to(device), lengths, labels, labelled)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signals:
     """What an encoder sees: one row a present window and device. Immutable.
 

@@ -39,7 +39,7 @@ class _Batches(Sequence[Windows]):
         return self.data.gather(self.chosen[step], self.order)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SignalData:
     """Windows with their tasks; see :class:`sslplug.contracts.DomainData`.
 

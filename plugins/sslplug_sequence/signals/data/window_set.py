@@ -11,7 +11,7 @@ import numpy as np
 from sslplug.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WindowSet:
     """n windows of D devices, C channels and T samples.
 
