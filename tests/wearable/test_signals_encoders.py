@@ -144,6 +144,20 @@ def test_ts2vec_sees_as_far_as_its_dilations() -> None:
     assert int(where.max()) == 100 + reach
 
 
+@pytest.mark.parametrize("length", [7, 8, 9, 40])
+def test_ts2vec_is_dilated_convolutions_with_gelu(length: int) -> None:
+    made = encoder("ts2vec", spec(3, length), depth=3, hidden=8, width=6, dropout=0.0, mask_rate=0.0).double()
+    values = signals(2, 3, length).double()
+    steps = made.input(values.transpose(1, 2)).transpose(1, 2)
+    for block in made.blocks:
+        inner = block.second(nn.functional.gelu(block.first(nn.functional.gelu(steps))))
+        steps = inner + (steps if block.around is None else block.around(steps.transpose(1, 2)).transpose(1, 2))
+    found = made(view(values))
+    torch.testing.assert_close(found["step"], steps.transpose(1, 2).reshape(-1, 6))
+    torch.testing.assert_close(found["window"], steps.amax(2))
+    assert [block.first.dilation[0] for block in made.blocks] == [1, 2, 4, 8]
+
+
 def test_ts2vec_hides_samples_while_training_only() -> None:
     made = encoder("ts2vec", spec(), depth=2, dropout=0.0)
     values = signals(2, 3, 128)
