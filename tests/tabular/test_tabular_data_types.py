@@ -239,3 +239,39 @@ def test_memory_holds_the_same_table(kind: str) -> None:
     assert rows.numeric.tolist() == expected.numeric.tolist()
     assert rows.missing.sum() == 10
     assert data.description["sha256"] == usual.description["sha256"]
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.large_string())])
+def test_how_words_are_stored_changes_nothing(kind: pa.DataType) -> None:
+    """pandas and others write words in several Arrow types; all hold the same table."""
+    columns = {
+        "word": ["u", " v ", "?", "w"] * 15,
+        "number": ["1.5", "NA", "-2", "3"] * 15,
+        "day": ["2024-05-01", "2024-05-02T10:00", " 2024-05-02", "2024-06-01 06:00Z"] * 15,
+        "flag": ["Yes", "no", "no", None] * 15,
+        "size": ["S", "L", "M", "S"] * 15,
+        "name": [f"r{i}" for i in range(60)],
+        "y": ["p", "q", "q", "p", "q", "p"] * 10,
+    }
+    usual = pa.table(columns)
+    dictionary = pa.types.is_dictionary(kind)
+    other = pa.table(
+        {
+            name: pa.array(values, pa.string()).dictionary_encode().cast(kind) if dictionary else pa.array(values, kind)
+            for name, values in columns.items()
+        }
+    )
+    for split in ({}, {"column": "part"}, {"group": "person"}, {"time": "day"}):
+        sides = {"part": ["train", "train", "val", "test", "test"] * 12, "person": ["a", "b", "c", "d", "e"] * 12}
+        found = []
+        for made in (usual, other):
+            for name, values in sides.items():
+                made = made.append_column(name, pa.array(values, pa.string() if made is usual or dictionary else kind))
+            types = {"word": "categorical", "number": "numeric", "day": "date", "flag": "boolean", "name": "ignore"}
+            types |= {"part": "ignore", "person": "categorical"} if not split else {}
+            options = DATA["memory"].options(target="y", types=types, orders={"size": ["S", "M", "L"]}, split=split)
+            data = DATA["memory"].build(options, DataContext(None, Path(), 0, memory=made))
+            found.append((data.raw_features(data.tasks["target"]).values, data.fitted, data.tasks["target"].splits[0].test))
+        np.testing.assert_array_equal(found[0][0], found[1][0])
+        np.testing.assert_array_equal(found[0][2], found[1][2])
+        assert found[0][1] == found[1][1]

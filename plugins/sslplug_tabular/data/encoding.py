@@ -195,7 +195,8 @@ def _unscaled(
 ) -> np.ndarray:
     """(n,) float64: numbers, days or places in the order, NaN where missing (or where the order lacks the word)."""
     if kind == "ordinal":
-        place = pc.index_in(as_words(cells), value_set=pa.array(order, pa.string())).cast(pa.float64())
+        words = as_words(cells)
+        place = pc.index_in(words, value_set=pa.array(order, words.type)).cast(pa.float64())
         return np.array(place.to_numpy(zero_copy_only=False), np.float64)
     if kind == "date" and pa.types.is_integer(plain(cells).type):
         raise DataError(f"{where}, column {name!r}: {cells.type}; expected dates as words (2024-05-31) or as a date type.")

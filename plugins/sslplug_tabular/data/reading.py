@@ -57,7 +57,7 @@ def read_table(path: Path, separator: str | None = None, names: Sequence[str] | 
     except (pa.ArrowException, OSError, EOFError, lzma.LZMAError) as error:
         raise DataError(f"{path}: not a readable {suffix[1:]} file ({_tidy(error)}); get or write it again.") from error
     refuse_repeats(table.column_names, str(path))
-    return table
+    return without_views(table)
 
 
 def _read_arrow(path: Path) -> pa.Table:
@@ -135,6 +135,14 @@ def from_memory(value: Any) -> pa.Table:
                 "pyarrow table."
             ) from error
     refuse_repeats(table.column_names, where)
+    return without_views(table)
+
+
+def without_views(table: pa.Table) -> pa.Table:
+    """The table with string views as plain strings: few of pyarrow's functions take views."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(pa.large_string()))
     return table
 
 

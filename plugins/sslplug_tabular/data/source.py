@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from sslplug.errors import DataError
-from sslplug_tabular.data.reading import refuse_repeats
+from sslplug_tabular.data.reading import refuse_repeats, without_views
 from sslplug_tabular.data.words import as_words, is_number, plain
 
 PIECE = 65_536
@@ -165,14 +165,14 @@ class ParquetSource:
     def columns(self, names: Sequence[str]) -> pa.Table:
         """See :class:`TableSource`."""
         with self._readable():
-            return self._open().read(columns=list(names))
+            return without_views(self._open().read(columns=list(names)))
 
     def piece(self, number: int, names: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
         """See :class:`TableSource`."""
         start = int(self.starts[number])
         with self._readable():
             for batch in self._open().iter_batches(PIECE, row_groups=[number], columns=list(names)):
-                yield start, pa.Table.from_batches([batch])
+                yield start, without_views(pa.Table.from_batches([batch]))
                 start += batch.num_rows
 
     def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> pa.Table:

@@ -27,6 +27,10 @@ def tidy(column: pa.ChunkedArray | pa.Array, missing: tuple[str, ...]) -> pa.Arr
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(array, pa.ChunkedArray):  # several chunks of over 2 GiB
         array = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in array.chunks])
+    if pa.types.is_dictionary(array.type) and is_text(array.type.value_type):
+        words = tidy(array.dictionary, missing)
+        codes = pc.if_else(words.is_null().take(array.indices), pa.scalar(None, array.indices.type), array.indices)
+        return pa.DictionaryArray.from_arrays(codes, words, ordered=array.type.ordered)
     if is_text(array.type):
         array = pc.utf8_trim_whitespace(array)
         gone = pc.is_in(array, value_set=pa.array(missing, array.type))
@@ -98,7 +102,7 @@ def as_days(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 def _stamps(words: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Timestamps of ISO words, without a zone read as UTC, and (n,) bool: no day of the calendar (a 13th month)."""
     zoned = pc.match_substring_regex(words, r":\d{2}(\.\d+)?(Z|[+-]\d{2}:?\d{2})$")
-    words = pc.if_else(zoned, words, pc.binary_join_element_wise(_with_time(words), "Z", ""))
+    words = pc.if_else(zoned, words, _followed_by(_with_time(words), "Z"))
     try:
         return words.cast(pa.timestamp("us", "UTC")), np.zeros(len(words), bool)
     except pa.ArrowInvalid:
@@ -109,7 +113,11 @@ def _stamps(words: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 def _with_time(words: pa.Array) -> pa.Array:
     """A bare day as its midnight."""
-    return pc.if_else(pc.equal(pc.utf8_length(words), 10), pc.binary_join_element_wise(words, "T00:00", ""), words)
+    return pc.if_else(pc.equal(pc.utf8_length(words), 10), _followed_by(words, "T00:00"), words)
+
+
+def _followed_by(words: pa.Array, end: str) -> pa.Array:
+    return pc.binary_join_element_wise(words, pa.scalar(end, words.type), pa.scalar("", words.type))
 
 
 def _is_stamp(word: str) -> bool:
