@@ -70,6 +70,18 @@ def test_scarf_draws_columns_independently_from_their_marginals() -> None:
     assert sum(a == b for a, b in both) < 5
 
 
+def test_scarf_can_corrupt_both_views_by_draws_of_their_own() -> None:
+    batch = rows(200, 13)
+    first, second = views("scarf", batch, rate=0.5, both=True)
+    assert cells(batch, first).any(1).all()
+    assert cells(first, second).any(1).all()
+    component = VIEWS["scarf"]
+    declared = component.build(component.options(rate=0.5, both=True), SPEC).rates
+    for number, shown in enumerate((first, second)):
+        share = float((shown.codes != batch.codes).float().mean())
+        assert abs(share - declared[f"{number}/change:codes"]) < 0.05
+
+
 def test_a_rows_draws_do_not_depend_on_its_place() -> None:
     batch = rows(50, 4)
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
