@@ -58,6 +58,19 @@ def test_values_and_gradients_are_those_of_torch() -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_under_autocast_states_keep_their_precision() -> None:
+    torch.manual_seed(0)
+    batch, rows = ragged(LENGTHS, 5)
+    recurrent, steps = RaggedGru(5, 6, 2), Steps.of(batch)
+    wanted = recurrent(rows.float(), steps, 5)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = recurrent(rows.float(), steps, 5)[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted, rtol=0.05, atol=0.02)
+    found.sum().backward()
+    assert torch.isfinite(recurrent.start.grad).all()  # type: ignore[arg-type]
+
+
 def test_derivative_of_the_recurrence_numerically() -> None:
     torch.manual_seed(0)
     batch, rows = ragged([3, 2], 2)

@@ -123,7 +123,8 @@ class RaggedGru(nn.Module):
             elif rows.device.type == "cpu":
                 weight, recurrent, bias, recurrent_bias = cell.parameters()
                 gates = torch.nn.functional.linear(state, weight, bias).to(begin.dtype)
-                state = _Gru.apply(gates, begin, recurrent, recurrent_bias, steps.counts)  # type: ignore[no-untyped-call]
+                with torch.autocast("cpu", enabled=False):  # the recurrence keeps its precision
+                    state = _Gru.apply(gates, begin, recurrent, recurrent_bias, steps.counts)  # type: ignore[no-untyped-call]
             else:
                 begin = begin[: steps.counts[0]].contiguous()
                 state = cell(PackedSequence(state, torch.tensor(steps.counts)), begin.unsqueeze(0))[0].data
