@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ SIZES = {  # rows, numeric, categorical, classes (0: regression), (train, val, t
 }
 
 
+@cache  # nobody writes into what is built
 def build(name: str, root: Path | None = None, **options: Any) -> Any:
     root = root or (None if ROOT is None else Path(ROOT))
     return DATA[name].build(DATA[name].options(**options), DataContext(root, Path("no cache"), 0))
@@ -165,13 +167,13 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write_arrays(folder)
     np.save(folder / "N_val.npy", np.zeros((19, 4), np.float32))
     with pytest.raises(DataError, match=r"N_val is \(19, 4\) for 20 targets"):
-        build("helena", tmp_path)
+        build.__wrapped__("helena", tmp_path)
     (folder / "N_val.npy").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"N_val\.npy: not a readable \.npy"):
-        build("helena", tmp_path)
+        build.__wrapped__("helena", tmp_path)
     np.save(folder / "N_val.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(DataError, match=r"N_val\.npy: not a readable \.npy file of plain values"):
-        build("helena", tmp_path)
+        build.__wrapped__("helena", tmp_path)
     (folder / "info.json").write_text("{}")
     with pytest.raises(DataError, match="no task_type"):
-        build("helena", tmp_path)
+        build.__wrapped__("helena", tmp_path)
