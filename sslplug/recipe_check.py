@@ -167,7 +167,7 @@ class Checker:
         """One value beside its annotation; ``found`` collects the choices made directly by the surrounding model."""
         if raw is None:
             return None
-        for branch in branches(annotation):
+        for branch in self._named(branches(annotation), raw, path):
             origin, arguments = typing.get_origin(branch), typing.get_args(branch)
             if origin is Annotated:
                 if nests(branch, role):
@@ -185,6 +185,20 @@ class Checker:
             elif is_a(origin, Mapping) and isinstance(raw, Mapping):
                 return {k: self._value(arguments[1], role, v, _join(path, k), owner, found) for k, v in raw.items()}
         return raw
+
+    def _named(self, union: tuple[Any, ...], raw: Any, path: str) -> tuple[Any, ...]:
+        """Of several models told apart by a ``name``, the one that ``raw`` names; none after a problem. Else all branches."""
+        models = {
+            branch.model_fields["name"].default: branch
+            for branch in union
+            if is_a(branch, Options) and "name" in branch.model_fields
+        }
+        if len(models) < 2 or not isinstance(raw, Mapping) or "name" not in raw:
+            return union
+        if raw["name"] not in models:
+            self._tell(path, f"nothing here is named {raw['name']!r}. {nearest(str(raw['name']), models)}")
+            return ()
+        return (models[raw["name"]],)
 
     def _tell(self, path: str, sentence: str) -> None:
         self.problems.append((path, sentence))

@@ -53,6 +53,20 @@ class Sum(Options):
     parts: tuple[Part, ...]
 
 
+class Blur(Options):
+    name: Literal["blur"] = "blur"
+    sigma: float = Field(1.0, ge=0)
+
+
+class Flip(Options):
+    name: Literal["flip"] = "flip"
+    share: float = Field(0.5, ge=0, le=1)
+
+
+class Chain(Options):
+    steps: list[Annotated[Blur | Flip, Field(discriminator="name")]] = []
+
+
 class Files(Options):
     path: Path
     many: bool = False
@@ -291,6 +305,21 @@ class TestResolve:
         assert found["method"].startswith("names no component; add 'name: ...'.")
         assert found["optim"] == "found 5; expected a mapping of options."
         assert problems({**GOOD, "plugin": "other"})["plugin"] == "found 'other'; this recipe is read for plugin 'toy'."
+
+    def test_models_of_a_list_are_told_apart_by_their_name(self) -> None:
+        schema = Schema("toy", {"data": {"chain": Component(Chain, lambda options: None, "steps")}}, {})
+        steps = [{"name": "flip", "share": 0.25}, {"name": "blur", "sigma": 2}]
+        picked = pick(Choice(name="chain", steps=steps), "data", schema)
+        assert picked.options == Chain(steps=[Flip(share=0.25), Blur(sigma=2.0)])
+        wrong = [{"name": "flip", "sigma": 2}, {"name": "flop"}, {"name": "blur", "sigma": -1}]
+        with pytest.raises(RecipeError) as caught:
+            pick(Choice(name="chain", steps=wrong), "data", schema)
+        lines = str(caught.value).splitlines()[1:]
+        assert len(lines) == 3, lines
+        assert "steps.0.sigma: unknown key" in lines[0]
+        assert "steps.1: nothing here is named 'flop'. Did you mean 'flip'?" in lines[1]
+        assert "steps.2" in lines[2]
+        assert "sigma" in lines[2]
 
     def test_booleans_are_no_numbers_and_nan_is_refused(self) -> None:
         assert problems({**GOOD, "seed": True}).keys() == {"seed"}
