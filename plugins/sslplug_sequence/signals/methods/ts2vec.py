@@ -140,14 +140,12 @@ class Ts2VecMethod(nn.Module):
             kept.copy_(new)
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
-        """Maxima over the shared samples, {"view0": (n, d), "view1": (n, d)}."""
+        """The shared samples of all windows, {"view0": (n, d), "view1": (n, d)}: a batch of 8 windows has too few to judge."""
         with observing(self):
             a, b, valid = self._shared(self.encoder, batch, rng)
-            if valid is not None:
-                a, b = (rows.masked_fill(~valid[:, :, None], -torch.inf) for rows in (a, b))
-                some = valid.any(1)
-                a, b = a[some], b[some]
-            return {"view0": a.amax(1), "view1": b.amax(1)}
+            if valid is None:
+                return {"view0": a.flatten(0, 1), "view1": b.flatten(0, 1)}
+            return {"view0": a[valid], "view1": b[valid]}
 
 
 def _samples(view: View) -> Tensor:
