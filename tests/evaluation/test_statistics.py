@@ -87,9 +87,12 @@ def test_seeds_on_one_split_count_their_test_rows_and_one_seed_says_so() -> None
     assert (comparison.test, comparison.n) == ("t over seeds and test rows", 7)
     values = np.array([0.1 + 0.01 * seed for seed in range(7)])
     rows = jackknife(np.array([0.001 * (-1) ** g for g in range(GROUPS)]))
-    error = np.sqrt(values.var(ddof=1) / 7 + rows)
-    freedom = error**4 / ((values.var(ddof=1) / 7) ** 2 / 6 + rows**2 / (GROUPS - 1))
-    assert comparison.p == pytest.approx(2 * stats.t.sf(values.mean() / error, freedom))
+    half = np.sqrt(values.var(ddof=1) / 7 * stats.t.ppf(0.975, 6) ** 2 + rows * stats.t.ppf(0.975, GROUPS - 1) ** 2)
+    assert comparison.high == pytest.approx(values.mean() + half)
+    assert comparison.p is not None
+    level = comparison.p / 2
+    edge = values.var(ddof=1) / 7 * stats.t.isf(level, 6) ** 2 + rows * stats.t.isf(level, GROUPS - 1) ** 2
+    assert np.sqrt(edge) == pytest.approx(values.mean()), "p is the level whose interval just reaches zero"
     (unsure,) = compare_to_controls([s for seed in range(7) for s in pair(seed, wobble=0.05)])
     assert unsure.p is not None
     assert unsure.p > 0.05 > (comparison.p or 1.0), "seeds that agree on shaky test rows prove nothing"
@@ -165,9 +168,11 @@ def test_the_test_follows_what_splits_share(train: int, test: int, wobble: float
     differences = np.array([0.1 - 0.005 * split for split in range(8)])
     spread = differences.var(ddof=1)
     if name.startswith("corrected"):
-        error, freedom = np.sqrt(spread * (1 / 8 + test / train)), 7.0
+        parts = [(spread * (1 / 8 + test / train), 7)]
+        error = np.sqrt(parts[0][0])
+        assert comparison.p == pytest.approx(2 * stats.t.sf(differences.mean() / error, 7))
     else:
-        parts = spread * (1 / 8 + train / test), jackknife(np.array([0.01 * (-1) ** g for g in range(GROUPS)]))
-        error = np.sqrt(sum(parts))
-        freedom = error**4 / (parts[0] ** 2 / 7 + parts[1] ** 2 / (GROUPS - 1))
-    assert comparison.p == pytest.approx(2 * stats.t.sf(differences.mean() / error, freedom))
+        rows = jackknife(np.array([0.01 * (-1) ** g for g in range(GROUPS)]))
+        parts = [(spread * (1 / 8 + train / test), 7), (rows, GROUPS - 1)]
+    half = np.sqrt(sum(variance * stats.t.ppf(0.975, freedom) ** 2 for variance, freedom in parts))
+    assert comparison.high == pytest.approx(differences.mean() + half)

@@ -25,13 +25,19 @@ def simulation() -> ModuleType:
 
 @pytest.mark.parametrize(
     "name",
-    ["(a) random 10/10/80, 600 rows", "(a) 27 labels of 1800", "(b) 10 folds, 200 rows", "(d) 5 seeds x 10 splits 10/10/80"],
+    [
+        "(a) random 10/10/80, 600 rows",
+        "(a) 27 labels of 1800, 2 splits",
+        "(b) 10 folds, 200 rows",
+        "(d) 5 seeds x 10 splits 10/10/80",
+    ],
 )
 def test_equally_good_features_win_no_more_often_than_five_percent(simulation: ModuleType, name: str) -> None:
     (design,) = [one for one in simulation.DESIGNS if one.name == name]
     calls = simulation.rates(design, RUNS)
     assert calls["engine"] <= stats.binom.ppf(0.999, RUNS, 0.05) / RUNS
-    assert calls["engine"] < calls["wilcoxon"]
+    if design.splits > 5:  # with fewer pairs Wilcoxon's test cannot reach 0.05
+        assert calls["engine"] < calls["wilcoxon"]
 
 
 def test_seeds_on_one_split(simulation: ModuleType) -> None:
