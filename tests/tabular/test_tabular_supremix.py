@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Target, View
+from sslplug.build import build_data, compose, recipe_tags, schema_of
+from sslplug.contracts import DataContext, Embedding, Target, View
+from sslplug.discovery import recipes_of
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
+from sslplug.recipe import read_recipe, resolve
 from sslplug_tabular.methods.supremix import SupReMix, SupReMixOptions, Triples, supremix, triples
+from sslplug_tabular.plugin import PLUGIN
 
 TAU, WINDOW, TOLERANCE = 0.3, 5.0, 0.5
 
@@ -192,3 +197,17 @@ def test_mixed_positives_matter() -> None:
     empty = torch.zeros(0, dtype=torch.int64)
     without = supremix(z, y, share, Triples(empty, empty, empty, torch.zeros(0, dtype=torch.float64)), TAU, 1.5)
     assert not torch.isclose(without, supremix(z, y, share, triples(y, WINDOW, 1.5, 1000, Rng.root(0)), TAU, 1.5))
+
+
+def test_its_recipe_trains_on_the_training_rows_labels_alone() -> None:
+    schema = schema_of(PLUGIN)
+    raw = read_recipe(recipes_of(PLUGIN)["supremix"])
+    resolved = resolve(raw, schema, "supremix", recipe_tags(raw))
+    composed = compose(resolved, schema, build_data(resolved, DataContext(None, Path("."), 0)), torch.device("cpu"))
+    batch = composed.batches_of(0)[0]
+    terms = composed.method(batch, Rng.root(0))
+    terms["supremix"].backward()
+    assert all(p.grad is not None and bool(p.grad.any()) for p in composed.method.head.parameters())
+    (task,) = composed.tasks.values()
+    assert batch.labelled is not None
+    assert set(batch.index[batch.labelled].tolist()) <= set(task.splits[0].train.tolist())
