@@ -76,6 +76,13 @@ def test_batches_hold_the_encoded_events() -> None:
     assert views[0].data.levels == ("entity",)
 
 
+def test_data_too_short_to_train_on_can_still_be_embedded() -> None:
+    data = event_data(table(), [0, 1, 2], shortest=10)
+    assert sum(len(view.data.entity) for view in data.rows()) == 3
+    with pytest.raises(DataError, match=r"no entity has events enough to be trained on; lower data\.shortest"):
+        data.batches(Order(0, 0))
+
+
 def test_only_the_last_events_of_long_entities_are_used() -> None:
     data = event_data(table(), [0, 2], longest=2)
     assert data.gather(np.array([0])).time.tolist() == [2, 2]

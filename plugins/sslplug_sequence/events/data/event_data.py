@@ -93,8 +93,6 @@ class EventData:
         self._start = np.maximum(table.offsets[:-1], table.offsets[1:] - longest)
         self._length = table.offsets[1:] - self._start
         self._training = training[self._length[training] >= shortest]
-        if not len(self._training):
-            raise DataError(f"{table.name}: no entity has {shortest} events or more; lower data.shortest.")
         notes = list(table.notes)
         cut, short = int((table.lengths > longest).sum()), len(training) - len(self._training)
         if cut:
@@ -116,6 +114,8 @@ class EventData:
 
     def batches(self, order: Order) -> Sequence[Events]:
         """Shuffled batches of entities of like length, see :func:`like_lengths`."""
+        if not len(self._training):
+            raise DataError(f"{self.table.name}: no entity has events enough to be trained on; lower data.shortest.")
         shares = like_lengths(order, self._length[self._training])
         return Batches(lambda chosen: self._batch(chosen, order.labels), [self._training[share] for share in shares])
 

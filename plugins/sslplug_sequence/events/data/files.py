@@ -82,7 +82,8 @@ class Dictionary:
 def read_events(file: Path, columns: Columns, folder: Path | None) -> EventTable:
     """The events of ``file``, ordered by entity (as they first come) and time; simultaneous events keep the file's order.
 
-    folder  where columns are kept when they are larger than memory; None: in memory
+    folder  where columns are kept when they are larger than memory; None: in memory. Whose an event is and when (12 bytes an
+            event) are held in memory while the table is sorted.
 
     Dates and timestamps become days since 1970. Raises DataError with file, row and column for a missing entity or time, for
     words where numbers are expected, and for infinities.
