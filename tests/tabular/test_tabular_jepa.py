@@ -309,3 +309,17 @@ def test_predictor_says_what_it_cannot_read() -> None:
         predictor(uneven, encoder(context))
     with pytest.raises(UsageError, match="Target sets of no cells a row"):
         predictor(replace(context, targets={}), Embedding(encoder(context).levels))
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_a_batch_cut_in_shares_gives_the_same_loss(compat: bool) -> None:
+    """Ranks and micro-batches: counts come from the stream, columns from stream and row."""
+    encoder, predictor = parts()
+    teacher, _ = parts()
+    options = LatentPredictionOptions(decoder={"name": "jepa_predictor"})
+    objective = OBJECTIVES["mse"].build(OBJECTIVES["mse"].options(), 0)
+    method = LatentPrediction(views(compat=compat), encoder, teacher, predictor, objective, options, "row")
+    batch = table(24)
+    whole = method(batch, Rng.root(4))["mse"]
+    shares = [method(batch.take(torch.arange(start, start + 8)), Rng.root(4))["mse"] for start in (0, 8, 16)]
+    assert torch.isclose(torch.stack(shares).mean(), whole, rtol=1e-10)
