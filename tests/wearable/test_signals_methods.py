@@ -135,6 +135,15 @@ def test_samples_past_the_end_are_neither_anchors_nor_negatives() -> None:
         assert float(rows.grad[~valid].abs().max()) == 0
 
 
+def test_a_shared_stretch_past_every_end_costs_nothing() -> None:
+    x, y = (normal(3, 6, 4, seed=seed).float().requires_grad_() for seed in (1, 2))
+    loss = ts2vec.hierarchical_loss(x, y, 0.5, torch.zeros(3, 6, dtype=torch.bool))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert x.grad is not None
+    assert float(x.grad.abs().max()) == 0
+
+
 def test_contrast_survives_large_dot_products() -> None:
     a = (30 * normal(3, 6, 8)).float().requires_grad_()
     loss = ts2vec.hierarchical_loss(a, a.detach().roll(1, 0), 0.5)

@@ -51,7 +51,8 @@ def contrast(a: Tensor, b: Tensor, valid: Tensor | None) -> Tensor:
     twice = valid.repeat(1, 2)
     # The least finite number, not -inf: a row without any valid other must stay finite to be left out.
     sums = scores.masked_fill(~twice[:, None], torch.finfo(scores.dtype).min).logsumexp(2)
-    return sums[twice].mean() - near[valid].mean()
+    # Short series may end before the shared stretch of a batch: then there is nothing to learn, and the loss is 0.
+    return sums[twice].sum() / twice.sum().clamp_min(1) - near[valid].sum() / valid.sum().clamp_min(1)
 
 
 def hierarchical_loss(a: Tensor, b: Tensor, alpha: float, valid: Tensor | None = None) -> Tensor:
@@ -143,7 +144,7 @@ class Ts2VecMethod(nn.Module):
         """The shared samples of all windows, {"view0": (n, d), "view1": (n, d)}: a batch of 8 windows has too few to judge."""
         with observing(self):
             a, b, valid = self._shared(self.encoder, batch, rng)
-            if valid is None:
+            if valid is None or not bool(valid.any()):
                 return {"view0": a.flatten(0, 1), "view1": b.flatten(0, 1)}
             return {"view0": a[valid], "view1": b[valid]}
 
