@@ -81,7 +81,7 @@ def test_folds_never_train_on_a_sequence_of_the_test_file(tmp_path: Path) -> Non
     file = archive(tmp_path / "s.tar.xz", members)
     table, test = read_folds(file, "stackoverflow", 2)
     assert test.tolist() == [4, 5, 6]
-    types = [table.values["type"][code] for code in table.codes[table.offsets[:-1], 0]]
+    types = [table.values["mark"][code] for code in table.codes[table.offsets[:-1], 0]]
     assert types[-3:] == ["2", "3", "4"]
     assert sorted(types[:-3]) == ["1", "5", "6", "7"]
     with pytest.raises(DataError, match="no book_order/event-1-test"):
@@ -174,8 +174,8 @@ def test_adfa_traces_and_their_splits(tmp_path: Path) -> None:
 def test_point_processes_have_the_sizes_of_their_folds(tmp_path: Path) -> None:
     data = build("stackoverflow", tmp_path)
     assert (len(data._training), len(data.table.entities) - len(data._training)) == (3142, 1326)
-    assert data.spec.categories == {"type": 24}
-    task = data.tasks["next-type"]
+    assert data.spec.categories == {"mark": 24}
+    task = data.tasks["next-mark"]
     test = np.setdiff1d(np.arange(4468), data._training)
     assert np.isin(task.groups[task.splits[0].test], test).all()  # type: ignore[index]
 

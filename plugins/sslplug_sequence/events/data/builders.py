@@ -95,7 +95,7 @@ def point_process(key: str) -> Callable[[PointProcessOptions, DataContext], Even
         val = np.sort(rng.fork("val").numpy().permutation(rest)[: len(rest) // 10])
         parts = {"train": np.setdiff1d(rest, val), "val": val, "test": test}
         protocol = f"published fold {options.fold}, overlap removed"
-        tasks = next_event_tasks(table, "type", parts, options.longest, options.positions, rng, protocol)
+        tasks = next_event_tasks(table, "mark", parts, options.longest, options.positions, rng, protocol)
         return event_data(table, tasks, options, context)
 
     return build

@@ -47,7 +47,7 @@ def read_folds(archive: Path, name: str, fold: int) -> tuple[EventTable, np.ndar
         np.arange(len(lines)),
         owner,
         time / 86_400 if days else time,
-        {"type": np.concatenate([np.array(marks, dtype=np.int64) for marks in types])},
+        {"mark": np.concatenate([np.array(marks, dtype=np.int64) for marks in types])},
         {},
         "days" if days else "seconds",
         notes=(f"fold {fold}: {removed} training sequences left out, repeated or in the test file",),
