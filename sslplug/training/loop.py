@@ -23,7 +23,7 @@ from sslplug.randomness import Rng
 from sslplug.training import checkpoint
 from sslplug.training.device import Precision, autocast, seed_dropout
 from sslplug.training.gradient_cache import cached_backward, require_cacheable
-from sslplug.training.optim import OptimOptions, clip_gradient, gradient_norm, learning_rate
+from sslplug.training.optim import FiniteGradients, OptimOptions, clip_gradient, gradient_norm, learning_rate
 
 
 class TrainOptions(Options):
@@ -142,6 +142,21 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     began = saved_at = logged_at = time.perf_counter()
     logged_step, observed_step, last_saved, stopped = step, step, -1, False
     look: tuple[Any, Rng] | None = None
+    accumulate, plain = options.accumulate, options.precision == "fp32"
+    alone, all_finite = distributed.world() == 1, FiniteGradients(parameters, device)
+    anywhere: Callable[[bool], bool] = bool if alone else distributed.any_rank
+
+    def backward(batch: Any, stream: Rng, scale: float) -> dict[str, Tensor]:
+        """One micro-batch's gradients, added to those that are there; its share of the terms."""
+        seed_dropout(device, stream.key)
+        if plain:
+            found = method(batch, stream)
+        else:
+            with autocast(device, options.precision):
+                found = method(batch, stream)
+        loss = _share(_sum(found), accumulate)
+        (loss if scaler is None else loss * scale).backward()  # type: ignore[no-untyped-call]
+        return {name: _share(value.detach(), accumulate) for name, value in found.items()}
 
     def observe(batch: Any, rng: Rng) -> None:
         nonlocal diagnostics, collapsed, rows, observed_step
@@ -169,44 +184,40 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
             batches = run.batches_of(epoch)
             epoch_loss = 0.0
             method.on_epoch_start(Progress(epoch, options.epochs, step, steps), run.embed)  # type: ignore[operator]
-        loader = _load(batches, done * options.accumulate, options.workers)
+        loader, epoch_rng = _load(batches, done * accumulate, options.workers), root.fork(epoch)
         while done < per_epoch:
             rate = learning_rate(run.optim, step, steps)
             for group in run.optimizer.param_groups:
                 group["lr"] = rate
-            rng = root.fork(epoch, step)
-            micro = [next(loader).to(device) for _ in range(options.accumulate)]
-            streams = [rng if number == 0 else rng.fork(number) for number in range(options.accumulate)]
-            run.optimizer.zero_grad(set_to_none=True)
+            rng = epoch_rng.fork(step)
+            micro = [next(loader).to(device) for _ in range(accumulate)]
+            streams = [rng.fork(number) if number else rng for number in range(accumulate)]
+            for parameter in parameters:  # all that zero_grad does, without what it costs: as much as a small layer
+                parameter.grad = None
             scale = scaler.get_scale() if scaler is not None else 1.0
             if cacheable is not None:
                 with autocast(device, options.precision):
                     terms = cached_backward(cacheable, micro, streams, lambda r: seed_dropout(device, r.key), scale)
             else:
-                terms = {}
-                for batch, stream in zip(micro, streams, strict=True):
-                    seed_dropout(device, stream.key)
-                    with autocast(device, options.precision):
-                        found = method(batch, stream)
-                        loss = _share(_sum(found), options.accumulate)
-                    (loss if scaler is None else loss * scale).backward()  # type: ignore[no-untyped-call]
-                    for name, value in found.items():
-                        share = _share(value.detach(), options.accumulate)
-                        terms[name] = terms[name] + share if name in terms else share
-            distributed.average_gradients(parameters)
+                terms = _joined([backward(batch, stream, scale) for batch, stream in zip(micro, streams, strict=True)])
+            if not alone:
+                distributed.average_gradients(parameters)
+                terms = _over_ranks(terms)
             if scaler is not None:
                 scaler.unscale_(run.optimizer)
-            terms = _over_ranks(terms)
             value = float(_sum(terms))
-            norm = gradient_norm(parameters)
-            bad = not math.isfinite(value) or (scaler is None and not math.isfinite(norm))
-            if distributed.any_rank(bad):
+            logged = (step + 1) % options.log_every == 0 or step + 1 == steps
+            norm = gradient_norm(parameters) if logged or run.optim.clip is not None else None
+            # A scaler skips the step of a gradient that overflowed, and goes on with a smaller scale.
+            finite = scaler is not None or (all_finite() if norm is None else math.isfinite(norm))
+            bad = not (finite and math.isfinite(value))
+            if anywhere(bad):
                 # The forward pass may already have spoilt buffers (running means): such a state is worth nothing.
-                sound = not distributed.any_rank(not _finite(method))
+                sound = not anywhere(not _finite(method))
                 if sound:
                     save()
-                raise NonFiniteError(_complaint(step, value, norm, terms, method, sound))
-            if run.optim.clip is not None and math.isfinite(norm):
+                raise NonFiniteError(_complaint(step, value, gradient_norm(parameters), terms, method, sound))
+            if run.optim.clip is not None and norm is not None and math.isfinite(norm):
                 clip_gradient(parameters, norm, run.optim.clip)
             if scaler is not None:
                 scaler.step(run.optimizer)  # skips the step itself when the scaled gradient overflowed
@@ -219,7 +230,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
             look = micro[0], rng
             if step % observe_every == 0 or step == 1:
                 observe(*look)
-            if step % options.log_every == 0 or step == steps:
+            if logged and norm is not None:
                 now = time.perf_counter()
                 values = {"train/loss": value, **{f"train/loss/{name}": float(term) for name, term in terms.items()}}
                 values |= {"train/gradient_norm": norm, "train/lr": rate}
@@ -227,7 +238,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
                 logged_step, logged_at = step, now
                 run.reporter.scalars(step, values)
                 run.reporter.advance(step, values)
-            stopped = distributed.any_rank(run.stop())
+            stopped = anywhere(run.stop())
             if done < per_epoch and (stopped or _due(options, step, saved_at)):
                 save()
             if stopped:
@@ -249,8 +260,6 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
 
 def _over_ranks(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """The whole batch's terms, the same on every rank: each rank's average to them."""
-    if distributed.world() == 1:
-        return terms
     total = distributed.sum_ranks(torch.stack([term.float() for term in terms.values()])) / distributed.world()
     return dict(zip(terms, total, strict=True))
 
@@ -264,6 +273,15 @@ def state_best(resume: checkpoint.Checkpoint) -> dict[str, Tensor] | None:
 def _sum(terms: Mapping[str, Tensor]) -> Tensor:
     """The sum of the terms. One term is itself: adding it to 0 would cost a node of every backward pass."""
     return reduce(operator.add, terms.values())
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The micro-batches' terms, added up by name."""
+    terms = dict(parts[0])
+    for part in parts[1:]:
+        for name, value in part.items():
+            terms[name] = terms[name] + value if name in terms else value
+    return terms
 
 
 def _share(value: Tensor, parts: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sslplug.training.checkpoint import load_optimizer, optimizer_tensors
-from sslplug.training.optim import OptimOptions, clip_gradient, gradient_norm, learning_rate, make_optimizer
+from sslplug.training.optim import FiniteGradients, OptimOptions, clip_gradient, gradient_norm, learning_rate, make_optimizer
 
 
 def test_warmup_then_cosine() -> None:
@@ -98,3 +98,26 @@ def test_norm_and_clip() -> None:
     assert float(gradient_norm(parameters)) == pytest.approx(1.0, rel=1e-5)
     layer.bias.grad[0] = math.inf
     assert not math.isfinite(float(gradient_norm(parameters)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_finite_gradients(dtype: torch.dtype) -> None:
+    """Any bad entry of any gradient is seen, again and again; good ones keep their bits, the smallest and largest too."""
+    parameters = [nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape in [(3, 5), (7,), (), (40, 33)]]
+    check = FiniteGradients(parameters, torch.device("cpu"))
+    assert check()  # no gradient at all
+    for parameter in parameters[1:]:
+        parameter.grad = torch.randn(parameter.shape).to(dtype)
+    extremes = [torch.finfo(dtype).max, torch.finfo(dtype).tiny, -torch.finfo(dtype).max, 0.0]
+    parameters[3].grad[:, :4] = torch.tensor(extremes, dtype=dtype)
+    kept = [p.grad.clone() for p in parameters[1:]]
+    assert check()
+    for parameter, grad in zip(parameters[1:], kept, strict=True):
+        assert torch.equal(parameter.grad, grad)
+    for bad in (math.nan, math.inf, -math.inf):
+        for parameter in parameters[1:]:
+            last = parameter.grad.view(-1)[-1].item()
+            parameter.grad.view(-1)[-1] = bad
+            assert not check()
+            parameter.grad.view(-1)[-1] = last
+            assert check()
