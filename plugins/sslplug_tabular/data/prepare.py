@@ -69,11 +69,14 @@ def prepare(
     if len(allowed) < 2 and fitted is None:
         raise DataError(f"{source.where}: {len(allowed)} of {source.rows} rows may be trained on; expected at least 2.")
     rng = Rng.root(context.seed).fork("tabular")
-    rows = allowed if len(allowed) else np.arange(source.rows)
+    # Where nothing is fitted, all rows are looked at for what is strange in them.
+    rows = allowed if fitted is None else np.arange(source.rows)
     if len(rows) > STATISTICS_ROWS:
         rows = np.sort(rng.fork("statistics").numpy().choice(rows, STATISTICS_ROWS, replace=False))
         found.append(
             f"statistics and kinds of columns come from {STATISTICS_ROWS} of the {len(allowed)} rows for training, drawn by seed"
+            if fitted is None
+            else f"{STATISTICS_ROWS} of the {source.rows} rows, drawn by seed, are searched for what training never saw"
         )
     if fitted is None:
         encoding, sample = _fitted(source, divided, rows, rng, found)
