@@ -188,6 +188,7 @@ def test_embed_and_export_give_the_trained_encoder(toy: str, judged: tuple[Path,
     assert run(["export", str(judged[0]), "-o", str(tmp_path / "encoder")]) == 0
     weights = load_file(tmp_path / "encoder" / "encoder.safetensors")
     assert (tmp_path / "encoder" / "recipe.yaml").read_text() == (judged[0] / "recipe.yaml").read_text()
+    assert (tmp_path / "encoder" / "fitted.json").read_text() == (judged[0] / "fitted.json").read_text() == "{}\n"
     resolved, schema = recipe_of_run(judged[0], [])
     composed = compose(resolved, schema, build_data(resolved, data_context(None, 0, False)), torch.device("cpu"))
     encoder = composed.new_encoder()
