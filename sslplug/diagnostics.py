@@ -129,8 +129,10 @@ def health(views: Mapping[str, Tensor]) -> dict[str, float]:
 def collapse(values: Mapping[str, float], dim: int) -> str | None:
     """A sentence that says how embeddings of width ``dim`` collapsed, by :func:`health`'s values; None for healthy ones.
 
-    Rules: not finite; std < 0.1; RankMe < 0.05 dim (or 1.05, where that is more); mean cosine > 0.95. A width of
-    one cannot be judged by its rank.
+    Rules: not finite; std < 0.1; RankMe < 0.05 min(dim, 64) (or 1.05, where that is more); mean cosine > 0.99. Wide codes of
+    few things (all tokens of a row side by side) have the rank of these things, so the width counts up to 64 alone. A mean
+    cosine of c is a std of about sqrt(1 - c): a constant added to healthy codes is no collapse. A width of one cannot be
+    judged by its rank.
     """
     if values.get("diag/finite") == 0.0:
         return "Collapsed: embeddings are NaN or infinite."
@@ -138,8 +140,9 @@ def collapse(values: Mapping[str, float], dim: int) -> str | None:
     std, rank, cosine = (values.get(f"diag/{name}") for name in ("std", "rankme", "mean_cosine"))
     if std is not None and std < 0.1:
         reasons.append(f"the spread of a dimension is {std:.3f} of a healthy one (below 0.1)")
-    if rank is not None and dim > 1 and rank < max(0.05 * dim, 1.05):
-        reasons.append(f"the effective rank is {rank:.2f} of {dim} (below {max(0.05 * dim, 1.05):.2f})")
-    if cosine is not None and cosine > 0.95:
-        reasons.append(f"two rows have a mean cosine of {cosine:.3f} (above 0.95)")
+    least = max(0.05 * min(dim, 64), 1.05)
+    if rank is not None and dim > 1 and rank < least:
+        reasons.append(f"the effective rank is {rank:.2f} of {dim} (below {least:.2f})")
+    if cosine is not None and cosine > 0.99:
+        reasons.append(f"two rows have a mean cosine of {cosine:.3f} (above 0.99)")
     return f"Collapsed: {'; '.join(reasons)}." if reasons else None

@@ -117,6 +117,13 @@ def test_collapse_is_named() -> None:
     assert collapse({}, 64) is None
 
 
+def test_a_wide_code_of_few_things_and_a_constant_are_no_collapse() -> None:
+    few = normal(1000, 8) @ normal(8, 512)
+    assert collapse(health({"view0": few}), 512) is None
+    assert collapse(health({"view0": normal(1000, 64) + 5.0}), 64) is None
+    assert "effective rank" in str(collapse(health({"view0": normal(1000, 2) @ normal(2, 512)}), 512))
+
+
 def test_health_is_cheap() -> None:
     z = normal(3000, 128)
     health({"view0": z, "view1": z})

@@ -32,10 +32,15 @@ def random_splits(labels: np.ndarray, count: int, train: float, val: float, rng:
 
 
 def node_task(
-    labels: np.ndarray, splits: list[Split], protocol: str, classes: tuple[str, ...] = (), name: str = "node-class"
+    labels: np.ndarray,
+    splits: list[Split],
+    protocol: str,
+    classes: tuple[str, ...] = (),
+    name: str = "node-class",
+    drawn: bool = False,
 ) -> Task:
-    """Node classification with given splits."""
-    return Task(name, "classification", "node", labels, splits, protocol, classes=classes)
+    """Node classification with given splits; ``drawn``: by the run's seed."""
+    return Task(name, "classification", "node", labels, splits, protocol, classes=classes, drawn=drawn)
 
 
 def graph_task(labels: np.ndarray, folds: int, repeats: int, rng: Rng, classes: tuple[str, ...] = ()) -> Task:
@@ -54,7 +59,7 @@ def graph_task(labels: np.ndarray, folds: int, repeats: int, rng: Rng, classes: 
         for train, test in cutter.split(labelled, labels[labelled]):
             splits.append(Split(labelled[train], np.empty(0, np.int64), labelled[test]))
     protocol = f"{folds}-fold stratified" + (f" x {repeats}" if repeats > 1 else "")
-    return Task("graph-class", "classification", "graph", labels, splits, protocol, classes=classes)
+    return Task("graph-class", "classification", "graph", labels, splits, protocol, classes=classes, drawn=True)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def link_task(edges: np.ndarray, nodes: int, rng: Rng, val: float = 0.05, test: 
         [Split(*rows)],
         f"{val:.0%} val and {test:.0%} test links held out of the graph, as many non-links",
         members=np.stack([pairs // nodes, pairs % nodes], axis=1),
+        drawn=True,
     )
     return Links(task, edges[:, ~gone])
 

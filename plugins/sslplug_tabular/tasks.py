@@ -97,7 +97,8 @@ def _class_names(words: pa.Array, numeric: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Which part each row is in: (n,) int8 ``TRAIN``, ``VAL`` or ``TEST``; how that came about; the rows' groups, if any.
+    """Which part each row is in: (n,) int8 ``TRAIN``, ``VAL`` or ``TEST``; how that came about; the rows' groups, if any;
+    whether the run's seed drew the test rows.
 
     Rows without a label are in ``TRAIN`` unless the split says otherwise.
     """
@@ -105,9 +106,10 @@ class Parts:
     part: np.ndarray
     protocol: str
     groups: np.ndarray | None = None
+    drawn: bool = False
 
 
-def random_parts(labels: Labels | None, rows: int, val: float, test: float, stratify: bool, rng: Rng, seed: int) -> Parts:
+def random_parts(labels: Labels | None, rows: int, val: float, test: float, stratify: bool, rng: Rng) -> Parts:
     """A random ``test`` share and ``val`` share of the labelled rows; with ``stratify`` each class is cut alike (+-1 row)."""
     part = np.zeros(rows, np.int8)
     where = np.arange(rows) if labels is None else np.flatnonzero(labels.known)
@@ -118,7 +120,7 @@ def random_parts(labels: Labels | None, rows: int, val: float, test: float, stra
     left = _cut(part, order, test, TEST, strata)
     _cut(part, left, val / (1 - test), VAL, strata)
     shares = f"{100 * (1 - val - test):g}/{100 * val:g}/{100 * test:g}"
-    return Parts(part, f"random {shares}{', stratified' if strata else ''}, split seed {seed}")
+    return Parts(part, f"random {shares}{', stratified' if strata else ''}")
 
 
 def _cut(part: np.ndarray, order: np.ndarray, share: float, value: int, evenly: bool) -> np.ndarray:
@@ -148,7 +150,7 @@ def named_parts(cells: pa.Array, name: str, where: str) -> Parts:
     return Parts(values[found.fill_null(0).to_numpy(zero_copy_only=False)], f"as column {name!r} says")
 
 
-def group_parts(cells: pa.Array, name: str, val: float, test: float, rng: Rng, seed: int, where: str) -> Parts:
+def group_parts(cells: pa.Array, name: str, val: float, test: float, rng: Rng, where: str) -> Parts:
     """Whole groups go to one part each, in random order, until the parts have their shares of rows."""
     words = as_words(cells)
     if words.null_count:
@@ -166,7 +168,7 @@ def group_parts(cells: pa.Array, name: str, val: float, test: float, rng: Rng, s
     kind[order[before < test * len(groups)]] = TEST
     if val > 0 and not (kind == VAL).any():  # one large group filled both shares
         kind[order[int((kind == TEST).sum())]] = VAL
-    return Parts(kind[groups], f"groups of {name!r} kept together, split seed {seed}", groups)
+    return Parts(kind[groups], f"groups of {name!r} kept together", groups)
 
 
 def time_parts(times: np.ndarray, name: str, val: float, test: float, where: str) -> Parts:
@@ -223,6 +225,7 @@ def make_target(name: str, labels: Labels, parts: Parts, where: str, fitted: dic
             parts.protocol,
             groups=parts.groups,
             classes=labels.classes,
+            drawn=parts.drawn,
         )
         return Target(task, {**kept, **sizes}, kept)
     train = labels.values[split.train]
@@ -234,6 +237,6 @@ def make_target(name: str, labels: Labels, parts: Parts, where: str, fitted: dic
         )
     kept |= {"mean": mean, "deviation": deviation}
     values = (labels.values - mean) / deviation
-    task = Task(name, "regression", "row", values, [split], parts.protocol, groups=parts.groups)
+    task = Task(name, "regression", "row", values, [split], parts.protocol, groups=parts.groups, drawn=parts.drawn)
     unit = {"unit": f"standardised; 1.0 is {deviation:.6g} of {labels.name!r}, so RMSE times that is in its own unit"}
     return Target(task, {**kept, **sizes, **unit}, kept)

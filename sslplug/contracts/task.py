@@ -37,6 +37,8 @@ class Task:
               embedding row i
     groups    (n,) the group of each instance (a person); no group may be on two sides of a split
     classes   names of the classes, for reports
+    drawn     the run's seed drew which rows test, so runs with other seeds have other splits; statistics must not take their
+              splits of one number for the same
 
     Refused with DataError: overlap between the parts of a split, indices out of range, split groups, wrong lengths,
     unlabelled rows in a split, an empty train or test part, non-finite regression labels.
@@ -51,6 +53,7 @@ class Task:
     members: np.ndarray | None = None
     groups: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.labels)

@@ -110,7 +110,8 @@ def _trained(
     mean, scale = (
         (0.0, 1.0) if classes is not None else (float(task.labels[train].mean()), float(task.labels[train].std()) or 1.0)
     )
-    whole = nn.ModuleList([encoder, head])
+    # The evaluated encoder may be a teacher, whose parameters ask for no gradient.
+    whole = nn.ModuleList([encoder, head]).requires_grad_(True)
     optimiser = torch.optim.AdamW(whole.parameters(), lr=options.lr, weight_decay=options.weight_decay)
 
     def predict(share: _Share) -> Tensor:

@@ -22,7 +22,7 @@ from sslplug.evaluation.network import Network
 from sslplug.evaluation.paired import row_groups
 from sslplug.evaluation.probe import CLASS_KINDS, Features, Probe, take
 from sslplug.evaluation.ridge import Ridge, RidgeOptions
-from sslplug.evaluation.score import Score
+from sslplug.evaluation.score import Score, split_number
 from sslplug.evaluation.trees import LightGbm, LightGbmOptions
 from sslplug.evaluation.vectorise import Numerics, fit_vectoriser
 from sslplug.randomness import Rng
@@ -123,7 +123,7 @@ def judge(
                     parts.append(f"{name} on {source} {found[0].value:.4f}")
                 if parts:
                     share = "" if options.fractions == (1.0,) else f", {100 * fraction:g} % of the labels"
-                    announce(f"{task.name}, split {number}{share}: " + ", ".join(parts))
+                    announce(f"{task.name}, split {split_number(task, number, seed)}{share}: " + ", ".join(parts))
     return scores
 
 
@@ -219,7 +219,7 @@ def _judged(
             source,
             metric,
             fraction,
-            number,
+            split_number(task, number, seed),
             value,
             seconds,
             higher_is_better(metric),

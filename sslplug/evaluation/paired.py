@@ -72,6 +72,8 @@ def paired_test(differences: np.ndarray, without: np.ndarray | None, train: floa
     without      (G,) the mean difference with each group of test rows left out; None where the scores do not hold it
     train, test  rows a split trains and tests on, on average
 
+    Runs whose seeds drew one split each vary in both at once: the spread between splits is all there is.
+
     One run allows no test. Seeds on one split are compared on that split's training rows: nothing can show what others would
     have given. One seed on several splits says nothing of other seeds, and the note says so.
     """
@@ -92,7 +94,8 @@ def paired_test(differences: np.ndarray, without: np.ndarray | None, train: floa
     if splits > 1:
         shared = test / train if folds or without is None else train / test
         parts.append((float(by_split.var(ddof=1)) * (1.0 / splits + shared), splits - 1))
-    if seeds > 1:
+    together = splits == seeds == np.isfinite(differences).sum()
+    if seeds > 1 and not together:
         parts.append((float(by_seed.var(ddof=1)) / seeds, seeds - 1))
     if without is not None and not folds:
         parts.append((jackknife(without), len(without) - 1))

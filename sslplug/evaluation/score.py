@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sslplug.contracts import Task
+
 
 @dataclass(frozen=True)
 class Score:
     """One number: a metric of one probe on one kind of features, on the test rows of one split.
 
     features  "pretrained", "untrained" (the encoder before training), "raw" or "both" (raw features and embeddings)
+    split     its number, :func:`split_number`
     seconds   to fit and to predict;  seed: the run's seed;  train, test: how many rows were fitted on and tested
     without   of the primary metric: its value with each group of test rows left out (:func:`sslplug.evaluation.paired.row_groups`),
               NaN where the split tests on no row of the group; empty where the metric is undefined without some group
@@ -29,3 +32,8 @@ class Score:
     train: int = 0
     test: int = 0
     without: tuple[float, ...] = ()
+
+
+def split_number(task: Task, place: int, seed: int) -> int:
+    """The number of a task's split at ``place`` among those of all runs: runs whose seed drew their splits share none."""
+    return seed * len(task.splits) + place if task.drawn else place

@@ -17,6 +17,7 @@ from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.judge import groups_of
 from sslplug.evaluation.metrics import higher_is_better, measure, measure_without
 from sslplug.evaluation.probe import CLASS_KINDS
+from sslplug.evaluation.score import split_number
 from sslplug.evaluation.trees import LightGbm
 from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
@@ -121,14 +122,16 @@ def _finetuned(session: Session, options: EvaluateOptions) -> list[Score]:
                     seconds = time.perf_counter() - began
                     scores += [
                         Score(
-                            task.name, task.protocol, "finetune", features, metric, fraction, number, value, seconds,
+                            task.name, task.protocol, "finetune", features, metric, fraction, split_number(task, number, seed),
+                            value, seconds,
                             higher_is_better(metric), seed, len(split.train), len(split.test), () if place else without,
                         )
                         for place, (metric, value) in enumerate(found.items())
                     ]  # fmt: skip
                     first, value = next(iter(found.items()))
                     share = f"{100 * fraction:g} % of the labels"
-                    say(f"{task.name}, split {number}, {share}: finetune on {features}, {first} {value:.4f}")
+                    where = f"{task.name}, split {split_number(task, number, seed)}, {share}"
+                    say(f"{where}: finetune on {features}, {first} {value:.4f}")
     return scores
 
 

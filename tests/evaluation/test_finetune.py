@@ -51,6 +51,16 @@ def finetune(
     return measure(task.kind, task.labels[part.test], predictions(start, views, task, part, options, seed, device))
 
 
+def test_a_teacher_that_asks_for_no_gradient_is_trained_too() -> None:
+    x, views = world()
+    labels = ((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(np.int64)
+    task = Task("xor", "classification", "cell", labels, [split()], "random")
+    teacher = encoder().requires_grad_(False)
+    before = copy.deepcopy(teacher.state_dict())
+    predictions(teacher, views, task, split(), FinetuneOptions(lr=0.02, epochs=2), 0, "cpu")
+    assert all(not torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
+
+
 OPTIONS = FinetuneOptions(lr=0.02, epochs=120, patience=60)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from sslplug.errors import DataError, UsageError
 from sslplug.evaluation import PROBES, EvaluateOptions, Score, judge
 from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.probe import Prediction
+from sslplug.evaluation.score import split_number
 from sslplug.evaluation.trees import LightGbm, LightGbmOptions
 
 TREES = LightGbm(LightGbmOptions(rounds=40))
@@ -45,6 +47,12 @@ def run(
     return judge(
         [one], features, lambda task: RawFeatures(raw(task)), named, TREES, EvaluateOptions(**options), 0, lambda line: None
     )
+
+
+def test_splits_that_the_seed_drew_are_numbered_apart() -> None:
+    one = task(np.arange(60) % 2, train=20, val=20, splits=2)
+    assert [split_number(one, place, 3) for place in (0, 1)] == [0, 1]
+    assert [split_number(replace(one, drawn=True), place, 3) for place in (0, 1)] == [6, 7]
 
 
 def test_controls_stand_beside_every_score() -> None:

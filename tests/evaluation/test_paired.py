@@ -32,6 +32,14 @@ def test_seeds_and_splits_are_crossed() -> None:
     assert found.n == alone.n == 10
 
 
+def test_a_split_a_seed_is_one_spread() -> None:
+    """Each run drew its own split: the spread between splits holds that between seeds, and is not counted twice."""
+    values = np.array([0.02, 0.05, 0.01, 0.04, 0.03])
+    apart = np.full((5, 5), np.nan)
+    np.fill_diagonal(apart, values)
+    assert paired_test(apart, None, 80, 20) == paired_test(values[:, None], None, 80, 20)
+
+
 def test_no_spread_and_too_little() -> None:
     assert paired_test(np.zeros((4, 1)), None, 10, 10).p == 1.0
     assert paired_test(np.full((4, 1), 0.1), None, 10, 10).p == 0.125

@@ -80,7 +80,7 @@ def test_transductive_statistics_see_all_rows_and_say_so() -> None:
     split = inductive.tasks["target"].splits[0]
     assert len(transductive.spec.reference.index) == N
     assert sum(b.n for b in transductive.batches(Order(0, 0, batch_size=64))) == N
-    assert inductive.tasks["target"].protocol == "random 64/16/20, stratified, split seed 0; inductive"
+    assert inductive.tasks["target"].protocol == "random 64/16/20, stratified; inductive"
     assert transductive.tasks["target"].protocol.endswith("; transductive")
     assert any("transductive: pretraining and all statistics see all 300" in n for n in transductive.description["notes"])
     assert any("see 192 of 300 rows, none of validation or test" in n for n in inductive.description["notes"])

@@ -45,7 +45,7 @@ def build(seed: int = 0, **options: Any) -> Any:
 def test_random_parts_have_their_shares(sizes: list[int], val: float, test: float, stratify: bool, seed: int) -> None:
     values = np.random.default_rng(seed).permutation(np.concatenate([np.repeat(np.arange(len(sizes)), sizes), [-1] * 7]))
     labels = Labels("y", values, tuple(map(str, range(len(sizes)))))
-    part = random_parts(labels, len(values), val, test, stratify, Rng.root(seed), seed).part
+    part = random_parts(labels, len(values), val, test, stratify, Rng.root(seed)).part
     known = values >= 0
     assert (part[~known] == TRAIN).all()
     for value, share in ((VAL, val), (TEST, test)):

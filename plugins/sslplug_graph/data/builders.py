@@ -112,7 +112,7 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
             train, val = options.train_share, options.val_share
             splits = random_splits(graphs.labels, options.num_splits, train, val, rng)
             protocol = f"random {100 * train:g}/{100 * val:g}/{100 * (1 - train - val):g}"
-        tasks["node-class"] = node_task(graphs.labels, splits, protocol, graphs.classes)
+        tasks["node-class"] = node_task(graphs.labels, splits, protocol, graphs.classes, drawn=options.split == "random")
     notes = list(graphs.notes)
     if options.link:
         links = link_task(edges, graphs.nodes, rng)

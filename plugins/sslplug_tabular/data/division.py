@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -114,17 +114,19 @@ def _read_targets(table: pa.Table, options: OwnOptions, where: str, fitted: Mapp
 
 
 def _parts(table: pa.Table, labels: Mapping[str, Labels], options: OwnOptions, source: TableSource, seed: int) -> Parts:
-    split, rng = options.split, Rng.root(seed)
+    split, rng, drawn = options.split, Rng.root(seed), options.split.seed is None
     val, test, where = split.val_share, split.test_share, source.where
     if split.column is not None:
         return named_parts(tidy(table[split.column], options.missing), split.column, where)
     if split.group is not None:
-        return group_parts(tidy(table[split.group], options.missing), split.group, val, test, rng, seed, where)
+        return replace(
+            group_parts(tidy(table[split.group], options.missing), split.group, val, test, rng, where), drawn=drawn
+        )
     if split.time is not None:
         return time_parts(_times(tidy(table[split.time], options.missing), split.time, where), split.time, val, test, where)
     if not labels:
         return Parts(np.zeros(source.rows, np.int8), "none")
-    return random_parts(next(iter(labels.values())), source.rows, val, test, split.stratify, rng, seed)
+    return replace(random_parts(next(iter(labels.values())), source.rows, val, test, split.stratify, rng), drawn=drawn)
 
 
 def _times(cells: pa.Array, name: str, where: str) -> np.ndarray:

@@ -55,12 +55,12 @@ def build_adult(options: AdultOptions, context: DataContext) -> TableData:
     table = table.set_column(table.column_names.index("income"), "income", income)
     part = np.full(table.num_rows, TEST, np.int8)
     known = read_labels("income", income.combine_chunks()[: train.num_rows], "classification", "Adult")
-    cut = random_parts(known, train.num_rows, 0.0, 0.2, True, Rng.root(options.split_seed), options.split_seed)
+    cut = random_parts(known, train.num_rows, 0.0, 0.2, True, Rng.root(options.split_seed))
     part[: train.num_rows] = np.where(cut.part == TEST, VAL, TRAIN)
     types: dict[str, Kind] = {
         name: "numeric" if name in _ADULT_NUMBERS else "categorical" for name in _ADULT_COLUMNS if name != "income"
     }
-    protocol = f"published test, a fifth of train validates (split seed {options.split_seed})"
+    protocol = "published test, a fifth of train validates"
     own = _own(options, "income", "classification", types)
     return TableData(prepare("Adult", MemorySource(table, "Adult"), own, context, Parts(part, protocol)))
 
@@ -93,13 +93,13 @@ def build_jannis(options: NamedOptions, context: DataContext) -> TableData:
     rows = int((part == VAL).sum())
     seed = context.seed if options.split_seed is None else options.split_seed
     labels = read_labels(TARGET, table[TARGET].combine_chunks()[:rows], "classification", source.title)
-    cut = random_parts(labels, rows, 0.0, 0.2, True, Rng.root(seed), seed)
+    cut = random_parts(labels, rows, 0.0, 0.2, True, Rng.root(seed))
     part[:rows] = np.where(cut.part == TEST, VAL, TRAIN)
     note = (
         "Jannis lacks its 53,588 training rows here: its 13,398 validation rows train and validate, so that figures are not "
         "comparable with published ones"
     )
-    protocol = f"published test; published validation rows cut 80/20 into train and validation (split seed {seed})"
+    protocol = "published test; published validation rows cut 80/20 into train and validation"
     own = _own(options, TARGET, "classification", kinds)
     return TableData(prepare(source.title, MemorySource(table, source.title), own, context, Parts(part, protocol), [note]))
 
