@@ -57,11 +57,18 @@ unit: $(STAMP)
 # pytest comes last, so that its closing line is the last line.
 test: lint types docs unit
 
-# PyGCL, the peer of bench_grace.py, is measured and never a dependency: it lives in a folder of its own.
+# Peers are measured and never dependencies: each lives in a folder of its own.
 build/pygcl: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ PyGCL==0.1.2
 
-bench: $(STAMP) build/pygcl
+build/ts3l: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ ts3l==0.70
+
+build/ptls: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ pytorch-lifestream pytorch-lightning \
+		lightning-utilities torchmetrics omegaconf hydra-core antlr4-python3-runtime==4.9.3 pymonad duckdb
+
+bench: $(STAMP) build/pygcl build/ts3l build/ptls
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
 
 reproduce: $(STAMP)
