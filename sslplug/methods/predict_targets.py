@@ -98,13 +98,18 @@ class HeadPredictor(nn.Module):
 
     def __init__(self, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        # ModuleDict refuses dots in names.
-        self.heads = nn.ModuleDict({name.replace(".", "_"): head for name, head in heads.items()})
+        # ModuleDict refuses dots in names, and names of its own attributes, such as "type".
+        self.heads = nn.ModuleDict({_key(name): head for name, head in heads.items()})
 
     def forward(self, view: View, embedding: Embedding, name: str, target: Target) -> Tensor:
         """(m, k) predictions of ``target``."""
-        prediction: Tensor = self.heads[name.replace(".", "_")](take(embedding[target.level], target.rows))
+        prediction: Tensor = self.heads[_key(name)](take(embedding[target.level], target.rows))
         return prediction
+
+
+def _key(name: str) -> str:
+    """A target's name as a module's name."""
+    return f"of_{name.replace('.', '_')}"
 
 
 class MaskedOptions(Options):

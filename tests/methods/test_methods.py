@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslplug.build import Composed, build_data, compose, recipe_tags, schema_of
-from sslplug.contracts import DataContext, Progress
+from sslplug.contracts import DataContext, Embedding, Progress, Target, View
 from sslplug.errors import RecipeError, UsageError
 from sslplug.methods.momentum import momentum_at
+from sslplug.methods.predict_targets import HeadPredictor
 from sslplug.methods.rows import ids_of, select, take
 from sslplug.randomness import Rng
 from sslplug.recipe import resolve
@@ -284,3 +286,14 @@ def test_the_bilinear_discriminator_is_dgis() -> None:
         for number in range(2):
             wanted = reference(rows, summaries[number].expand(5, 48))[:, 0]
             assert torch.allclose((left @ right.T)[:, number], wanted, atol=1e-6)
+
+
+def test_targets_may_have_any_name() -> None:
+    """A target called as an attribute of torch's modules, or with a dot, is a target like others."""
+    names = ("type", "training", "a.b")
+    predictor = HeadPredictor({name: nn.Linear(4, 2) for name in names})
+    embedding = Embedding({"cell": torch.ones(3, 4)})
+    for name in names:
+        target = Target("cell", torch.zeros(3, dtype=torch.int64))
+        assert predictor(View(SimpleNamespace()), embedding, name, target).shape == (3, 2)
+    assert len(list(predictor.parameters())) == 6
