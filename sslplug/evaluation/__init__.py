@@ -9,6 +9,7 @@ from sslplug.evaluation.linear_adam import LinearAdam, LinearAdamOptions
 from sslplug.evaluation.logistic import Logistic, LogisticOptions, OneVsRest, OneVsRestOptions
 from sslplug.evaluation.neighbours import Knn, KnnOptions
 from sslplug.evaluation.network import MlpOptions, ResNetOptions, make_mlp, make_resnet
+from sslplug.evaluation.one_class import OneClass, OneClassOptions
 from sslplug.evaluation.probe import Prediction, Probe
 from sslplug.evaluation.ridge import Ridge, RidgeOptions
 from sslplug.evaluation.score import Score
@@ -28,6 +29,9 @@ PROBES: dict[str, Component] = {
     "mlp": Component(MlpOptions, make_mlp, "multilayer perceptron, stopped early on validation, can be tuned there"),
     "resnet": Component(ResNetOptions, make_resnet, "residual network, stopped early on validation, can be tuned there"),
     "kmeans": Component(KMeansOptions, KMeans, "k-means clusters against classes: NMI, ARI, AMI"),
+    "one_class": Component(
+        OneClassOptions, OneClass, "distance from the normal training rows, for anomalies; learns from no anomaly"
+    ),
     "lightgbm": Component(LightGbmOptions, LightGbm, "gradient-boosted trees with early stopping"),
 }
 """The probes a recipe can name; build(options) -> Probe (or KMeans, which reads no label)."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from sslplug.contracts import Choice, Kind, Options, RawFeatures, Role, Split, Task
+from sslplug.contracts import Choice, Options, RawFeatures, Role, Split, Task
 from sslplug.errors import DataError, UsageError
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
 from sslplug.evaluation.columns import beside, instances, level_of, raw_instances
@@ -19,6 +19,7 @@ from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.logistic import Logistic, LogisticOptions
 from sslplug.evaluation.metrics import agreement, agreement_without, higher_is_better, measure, measure_without
 from sslplug.evaluation.network import Network
+from sslplug.evaluation.one_class import OneClass, OneClassOptions, all_normal
 from sslplug.evaluation.paired import row_groups
 from sslplug.evaluation.probe import CLASS_KINDS, Features, Probe, take
 from sslplug.evaluation.ridge import Ridge, RidgeOptions
@@ -34,7 +35,9 @@ class EvaluateOptions(Options):
     """How a run is judged."""
 
     probes: list[Annotated[Choice, Role("probe")]] = Field(
-        default_factory=list, description="probes; none: logistic for classes, ridge for numbers, kmeans for clustering"
+        default_factory=list,
+        description="probes; none: logistic for classes, ridge for numbers, kmeans for clustering, one_class where all "
+        "training rows are normal",
     )
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         default=(1.0,), min_length=1, description="shares of the labels to fit with"
@@ -58,12 +61,14 @@ class EvaluateOptions(Options):
     )
 
 
-def default_probe(kind: Kind) -> tuple[str, Probe | KMeans]:
-    """The probe of a kind of task where the recipe names none."""
-    if kind == "regression":
+def default_probe(task: Task) -> tuple[str, Probe | KMeans]:
+    """The probe of a task where the recipe names none that can judge it."""
+    if task.kind == "regression":
         return "ridge", Ridge(RidgeOptions())
-    if kind == "clustering":
+    if task.kind == "clustering":
         return "kmeans", KMeans(KMeansOptions())
+    if all_normal(task):
+        return "one_class", OneClass(OneClassOptions())
     return "logistic", Logistic(LogisticOptions())
 
 
@@ -86,8 +91,9 @@ def judge(
     announce   gets one line a task and split
 
     Test rows are scored once, by the finished model. A class that is absent from the training rows can only be missed.
-    Raises DataError where a split's training rows hold one class, where features and members disagree, or where a level is
-    missing.
+    An anomaly task with a split whose training rows are all normal is judged by ``one_class`` alone: what needs two classes,
+    LightGBM too, is left out. Raises DataError where another task's training rows hold one class, where features and
+    members disagree, or where a level is missing.
     """
     if "pretrained" not in features:
         raise UsageError(f"Nothing to judge: features hold {sorted(features)}; expected 'pretrained'.")
@@ -96,12 +102,7 @@ def judge(
         columns: dict[str, Features] = {
             name: instances(task, level_of(task, name, levels)) for name, levels in features.items()
         }
-        fitting = [(name, probe) for name, probe in probes if task.kind in probe.kinds]
-        if not fitting:
-            fitting = [default_probe(task.kind)]
-            if probes:
-                named = ", ".join(name for name, _ in probes)
-                announce(f"{task.name}: {named} cannot judge a {task.kind} task; using {fitting[0][0]}.")
+        fitting = _fitting(task, probes, options.controls, announce)
         if options.controls or options.probes_on_raw:
             columns["raw"] = raw_instances(task, raw(task))
         if options.controls:
@@ -127,6 +128,26 @@ def judge(
     return scores
 
 
+def _fitting(
+    task: Task, probes: Sequence[tuple[str, Probe | KMeans]], controls: bool, announce: Callable[[str], None]
+) -> list[tuple[str, Probe | KMeans]]:
+    """The probes that can judge ``task``, or the default one. Says what is left out."""
+    fitting = [(name, probe) for name, probe in probes if task.kind in probe.kinds]
+    alone = all_normal(task)
+    if alone:
+        left = [name for name, probe in fitting if not isinstance(probe, OneClass)] + (["lightgbm"] if controls else [])
+        fitting = [(name, probe) for name, probe in fitting if isinstance(probe, OneClass)]
+        if left:
+            announce(
+                f"{task.name}: all training rows are normal in {alone} of {len(task.splits)} splits; left out, as two classes "
+                f"are needed: {', '.join(dict.fromkeys(left))}."
+            )
+    elif probes and not fitting:
+        named = ", ".join(name for name, _ in probes)
+        announce(f"{task.name}: {named} cannot judge a {task.kind} task; using {default_probe(task)[0]}.")
+    return fitting or [default_probe(task)]
+
+
 def groups_of(task: Task) -> np.ndarray:
     """(n,) the jackknife group of each instance; the instances of one person stay together."""
     return row_groups(np.arange(len(task.labels)) if task.groups is None else task.groups)
@@ -145,9 +166,9 @@ def _plan(
         plan[name, "pretrained"] = probe
         if options.controls and "untrained" in columns:
             plan[name, "untrained"] = probe
-        if options.probes_on_raw or (options.controls and isinstance(probe, KMeans)):
-            plan[name, "raw"] = probe.flat() if isinstance(probe, Network) else probe
-    if options.controls and task.kind in lightgbm.kinds:
+        if options.probes_on_raw or (options.controls and isinstance(probe, KMeans | OneClass)):
+            plan[name, "raw"] = _on_raw(probe)
+    if options.controls and task.kind in lightgbm.kinds and not all_normal(task):
         trees = {"lightgbm": lightgbm}
         if isinstance(lightgbm, LightGbm) and lightgbm.options.tune:
             trees = {"lightgbm": lightgbm.untuned(), "lightgbm_tuned": lightgbm}
@@ -156,6 +177,13 @@ def _plan(
             for source in sources:
                 plan.setdefault((name, source), probe)
     return [(name, probe, source) for (name, source), probe in plan.items()]
+
+
+def _on_raw(probe: Probe | KMeans) -> Probe | KMeans:
+    """The same probe for raw features, which are no tokens and whose numbers are centred."""
+    if isinstance(probe, Network):
+        return probe.flat()
+    return probe.centred() if isinstance(probe, OneClass) else probe
 
 
 def _wants_numbers(probe: Probe | KMeans, source: str, x: Features) -> bool:
@@ -199,7 +227,8 @@ def _judged(
         without = agreement_without(labels[usable], clusters, group[usable])
         sizes = (0, len(usable))
     else:
-        if task.kind in CLASS_KINDS and len(np.unique(labels[split.train])) < 2:
+        two = task.kind in CLASS_KINDS and not isinstance(probe, OneClass)
+        if two and len(np.unique(labels[split.train])) < 2:
             raise DataError(
                 f"Task {task.name!r}, split {number}: all {len(split.train)} training rows are of class "
                 f"{labels[split.train[0]]}; a probe needs two classes. Stratify the split."

@@ -16,6 +16,7 @@ from sslplug.evaluation import EvaluateOptions, Score, embed, finetune, judge
 from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.judge import groups_of
 from sslplug.evaluation.metrics import higher_is_better, measure, measure_without
+from sslplug.evaluation.one_class import all_normal
 from sslplug.evaluation.probe import CLASS_KINDS
 from sslplug.evaluation.score import split_number
 from sslplug.evaluation.trees import LightGbm
@@ -108,6 +109,9 @@ def _finetuned(session: Session, options: EvaluateOptions) -> list[Score]:
     for task in composed.tasks.values():
         if task.kind not in CLASS_KINDS | {"regression"}:
             say(f"{task.name}: a {task.kind} task cannot be fine-tuned; its probes stand alone.")
+            continue
+        if all_normal(task):
+            say(f"{task.name}: fine-tuning needs two classes, but training rows are all normal; its probes stand alone.")
             continue
         group = groups_of(task)
         for number in range(min(options.splits or len(task.splits), len(task.splits))):
