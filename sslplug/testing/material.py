@@ -20,6 +20,7 @@ from sslplug.discovery import recipes_of
 from sslplug.errors import SslplugError
 from sslplug.randomness import Rng
 from sslplug.recipe import Picked, Resolved, Schema, read_recipe, resolve
+from sslplug.training.loop import TrainOptions
 
 
 class NotApplicable(Exception):
@@ -65,8 +66,12 @@ class Material:
         return self.new_data()
 
     def batch(self, order: Order | None = None) -> Any:
-        """The first batch of ``order``, by default of one that asks for everything the data has."""
-        return self.data.batches(order or Order(seed=0, epoch=0))[0]
+        """The first batch of ``order``, by default as large as the default recipe trains with: what a user's memory holds."""
+        if order is None:
+            options = self.default.sections["train"]
+            assert isinstance(options, TrainOptions)  # the schema says so
+            order = Order(seed=0, epoch=0, batch_size=options.batch_size)
+        return self.data.batches(order)[0]
 
     def picked(self, table: str, name: str) -> Picked:
         """A component: as the default recipe has it, where it does, else with default options."""
