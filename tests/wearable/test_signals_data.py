@@ -277,6 +277,9 @@ def test_normal_classes_are_learnt_from_and_others_told_apart(tmp_path: Path) ->
     for normal in (["running"], list(CLASSES)):
         with pytest.raises(UsageError, match="expected some, not all, of the classes"):
             gait(tmp_path, people=6, windows=3, normal=normal)
+    for leaking in ({"split": "leave-one-out"}, {"pretrain": "all"}):
+        with pytest.raises(UsageError, match="labels of test subjects too"):
+            gait(tmp_path, people=6, windows=3, normal=["walking", "resting"], **leaking)
 
 
 def test_spectrograms_are_log_power_by_bin(tmp_path: Path) -> None:

@@ -30,9 +30,16 @@ def usable(labels: np.ndarray) -> np.ndarray:
 
 
 def folded(
-    name: str, kind: Kind, labels: np.ndarray, test: np.ndarray, folds: int, classes: tuple[str, ...], protocol: str
+    name: str,
+    kind: Kind,
+    labels: np.ndarray,
+    test: np.ndarray,
+    folds: int,
+    classes: tuple[str, ...],
+    protocol: str,
+    drawn: bool = False,
 ) -> Task:
-    """One split a fold: fitted on the other folds, chosen on this one, scored on the fixed test part.
+    """One split a fold: fitted on the other folds, chosen on this one, scored on the fixed test part (``drawn`` by the seed).
 
     Folds are stratified and shuffled with seed 42, as in the published experiments on CoLES.
     """
@@ -44,7 +51,8 @@ def folded(
         )
     cutter = (KFold if labels.dtype.kind == "f" else StratifiedKFold)(folds, shuffle=True, random_state=42)
     splits = [Split(rest[train], rest[val], np.sort(test)) for train, val in cutter.split(rest, labels[rest])]
-    return Task(name, kind, "entity", labels, splits, f"{protocol}, {folds} folds, one test part", classes=classes)
+    told = f"{protocol}, {folds} folds, one test part"
+    return Task(name, kind, "entity", labels, splits, told, classes=classes, drawn=drawn)
 
 
 def next_event_tasks(

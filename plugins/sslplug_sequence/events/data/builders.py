@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -138,7 +139,9 @@ def _entity_task(
     """The task of entities with a random fixed test part, and that part."""
     assert table.labels is not None  # callers have read them
     test = held_out(table.labels, options.test_share, rng)
-    task = folded(name, kind, table.labels, test, options.folds, table.classes, f"random {options.test_share:.0%} test")
+    task = folded(
+        name, kind, table.labels, test, options.folds, table.classes, f"random {options.test_share:.0%} test", True
+    )
     return {name: task}, test
 
 
@@ -147,7 +150,8 @@ def _next_tasks(table: EventTable, field: str, test: np.ndarray, options: Entity
     rest = np.setdiff1d(np.arange(len(table.entities)), test)
     val = np.sort(rng.fork("val").numpy().permutation(rest)[: len(rest) // 10])
     parts = {"train": np.setdiff1d(rest, val), "val": val, "test": test}
-    return next_event_tasks(table, field, parts, options.longest, 20_000, rng, f"random {options.test_share:.0%} test")
+    tasks = next_event_tasks(table, field, parts, options.longest, 20_000, rng, f"random {options.test_share:.0%} test")
+    return {name: replace(task, drawn=True) for name, task in tasks.items()}
 
 
 def event_data(table: EventTable, tasks: Mapping[str, Task], options: EventOptions, context: DataContext) -> EventData:

@@ -149,6 +149,11 @@ def _allowed(windows: WindowSet, parts: list[Parts], options: SignalOptions, not
     elif parts:
         notes.append("training learns from the windows of test subjects too, without labels")
     if options.normal:
+        if len(parts) > 1 or (parts and options.pretrain == "all"):
+            raise UsageError(
+                f"data.normal picks the windows to learn from by their labels, and with {len(parts)} splits and data.pretrain "
+                f"{options.pretrain!r} these are labels of test subjects too. Name data.test_subjects; leave pretrain at 'train'."
+            )
         keep &= _is_normal(windows, options.normal) == 0
     if not keep.any():
         raise UsageError("No window may be learnt from; look at data.normal, data.pretrain and the split.")
