@@ -162,6 +162,7 @@ def test_new_data_is_encoded_by_what_was_fitted(protocol: str) -> None:
     assert torch.equal(rows.codes[1:], whole[1][41:45])
     assert rows.codes[0, 0] == 1
     assert new.tasks == {}
+    assert not any("statistics see" in note for note in new.description["notes"])
     assert new.spec.cardinalities == data.spec.cardinalities
     assert dict(new.fitted)["encoding"] == fitted["encoding"]
     one = build(pa.table({name: values[:1] for name, values in part.items()}), fitted=fitted)

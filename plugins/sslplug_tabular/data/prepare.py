@@ -115,7 +115,7 @@ def prepare(
         "statistics_rows": len(rows),
         "targets": {task: target.facts for task, target in targets.items()},
         "preprocessing": {"scaler": options.scaler, "most_categories": options.most_categories, "missing": options.missing},
-        "notes": [_protocol_note(options.protocol, len(allowed), source.rows), *found],
+        "notes": [_protocol_note(options.protocol, len(allowed), source.rows), *found] if fitted is None else list(found),
         "sha256": source.sha256,
     }
     tasks = {
