@@ -1,0 +1,1 @@
+"""Recipes of the lidar plugin: published methods by name and data."""
