@@ -1,0 +1,1 @@
+"""The recommendation plugin: item towers, collaborative filtering on graphs, sequences of items."""
