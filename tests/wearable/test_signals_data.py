@@ -140,8 +140,16 @@ def test_a_given_split_that_mixes_a_subject_is_refused() -> None:
     subjects, given = np.array(["a", "a", "b", "c"]), np.array(["train", "test", "train", "test"])
     with pytest.raises(DataError, match="Subject a is in test and train"):
         subject_parts(subjects, given, "auto", 5, 0.2, (), Rng.root(0))
-    made, words = subject_parts(subjects, given, "leave-one-out", 5, 0.0, (), Rng.root(0))
+    made, words, drawn = subject_parts(subjects, given, "leave-one-out", 5, 0.0, (), Rng.root(0))
+    assert not drawn
     assert (len(made), words) == (3, "leave one subject out")
+
+
+def test_tasks_say_whether_the_seed_drew_who_tests(tmp_path: Path) -> None:
+    subjects = np.array(list("abcdef"))
+    assert subject_parts(subjects, None, "folds", 3, 0.2, (), Rng.root(0))[2]
+    assert not subject_parts(subjects, None, "auto", 3, 0.2, ("a",), Rng.root(0))[2]
+    assert all(task.drawn for task in gait(tmp_path, people=5, windows=2).tasks.values())
 
 
 def test_splits_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -26,13 +26,16 @@ def subject_parts(
     val_share: float,
     test_subjects: Sequence[str],
     rng: Rng,
-) -> tuple[list[Parts], str]:
-    """The splits of n windows as parts, and what they are in words. Split k is a function of the arguments and k alone.
+) -> tuple[list[Parts], str, bool]:
+    """The splits of n windows as parts, what they are in words, and whether ``rng`` drew who tests.
+
+    Split k is a function of the arguments and k alone.
 
     Validation subjects are whole subjects of the training side, drawn at random; where the data's own split names them they stay.
     """
     names = np.unique(subjects)
     protocol: str
+    drawn = False
     if test_subjects:
         unknown = sorted(set(test_subjects) - set(names.tolist()))
         if unknown:
@@ -44,7 +47,7 @@ def subject_parts(
         parts = given.astype(object)
         if not (parts == "val").any():
             parts = _with_validation(parts, subjects, val_share, rng.fork("val", 0))
-        return [parts], "given split, by subject"
+        return [parts], "given split, by subject", False
     elif kind == "given":
         raise UsageError("data.split is 'given', but this data comes without a split; use leave-one-out or folds.")
     elif kind == "leave-one-out" or (kind == "auto" and len(names) <= MOST_LEFT_OUT):
@@ -53,14 +56,14 @@ def subject_parts(
         if folds > len(names):
             raise UsageError(f"data.folds is {folds} for {len(names)} subjects; expected at most as many folds.")
         sides = np.array_split(rng.fork("folds").numpy().permutation(names), folds)
-        protocol = f"{folds} folds of subjects"
+        protocol, drawn = f"{folds} folds of subjects", True
     if len(names) < 2:
         raise DataError(f"All windows are of subject {names[0]}; a split by subject needs two. Leave the labels out.")
     made = []
     for number, side in enumerate(sides):
         parts = np.where(np.isin(subjects, side), "test", "train").astype(object)
         made.append(_with_validation(parts, subjects, val_share, rng.fork("val", number)))
-    return made, protocol
+    return made, protocol, drawn
 
 
 def _refuse_mixed(subjects: np.ndarray, given: Parts) -> None:
@@ -92,6 +95,7 @@ def window_task(
     parts: Sequence[Parts],
     protocol: str,
     classes: tuple[str, ...] = (),
+    drawn: bool = False,
 ) -> Task:
     """A task on rows of level "window"; rows with label -1 are in no part. Subjects are the groups.
 
@@ -108,4 +112,4 @@ def window_task(
             f"Task {name!r}: no split has labelled windows both for training and for test ({int(known.sum())} labelled windows "
             f"of {len(np.unique(subjects[known]))} subjects); label more subjects or leave the labels out."
         )
-    return Task(name, kind, "window", labels, splits, protocol, groups=subjects, classes=classes)
+    return Task(name, kind, "window", labels, splits, protocol, groups=subjects, classes=classes, drawn=drawn)

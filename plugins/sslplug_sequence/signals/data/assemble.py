@@ -30,9 +30,9 @@ def signal_data(windows: WindowSet, options: SignalOptions, context: DataContext
     notes = list(windows.notes)
     rng = Rng.root(context.seed)
     if context.fitted is None:
-        parts, protocol = _parts(windows, options, rng)
+        parts, protocol, drawn = _parts(windows, options, rng)
         allowed = _allowed(windows, parts, options, notes)
-        tasks = _tasks(windows, parts, protocol, options)
+        tasks = _tasks(windows, parts, protocol, drawn or windows.drawn, options)
     else:  # new data for a trained encoder: every window is encoded, none is judged
         protocol, allowed, tasks = "none", np.arange(len(windows.values)), {}
     values, lengths, channels, bins = windows.values, windows.lengths, windows.channels, 1
@@ -124,8 +124,8 @@ def _with_devices(windows: WindowSet, wanted: tuple[str, ...]) -> WindowSet:
     )
 
 
-def _parts(windows: WindowSet, options: SignalOptions, rng: Rng) -> tuple[list[Parts], str]:
-    """The splits of the windows; none where there are no labels and no split was asked for."""
+def _parts(windows: WindowSet, options: SignalOptions, rng: Rng) -> tuple[list[Parts], str, bool]:
+    """The splits of the windows and whether ``rng`` drew them; none where there are no labels and no split was asked for."""
     unlabelled = windows.labels is None and windows.parts is None and not options.test_subjects
     if unlabelled or len(np.unique(windows.subjects)) < 2:
         if options.split not in ("auto", "folds") or options.test_subjects or windows.parts is not None:
@@ -134,7 +134,7 @@ def _parts(windows: WindowSet, options: SignalOptions, rng: Rng) -> tuple[list[P
                 f"{len(np.unique(windows.subjects))} subject(s) and {'no' if windows.labels is None else 'some'} labels."
             )
         if windows.labels is None:
-            return [], "none"
+            return [], "none", False
     o = options
     return subject_parts(windows.subjects, windows.parts, o.split, o.folds, o.val_share, o.test_subjects, rng)
 
@@ -172,7 +172,7 @@ def _is_normal(windows: WindowSet, normal: tuple[str, ...]) -> np.ndarray:
     return np.where(windows.labels < 0, -1, (~np.isin(windows.labels, numbers)).astype(np.int64))
 
 
-def _tasks(windows: WindowSet, parts: list[Parts], protocol: str, options: SignalOptions) -> dict[str, Task]:
+def _tasks(windows: WindowSet, parts: list[Parts], protocol: str, drawn: bool, options: SignalOptions) -> dict[str, Task]:
     """ "activity", or "activity-<device>" for each of several devices; and "anomaly" likewise where classes are normal."""
     if windows.labels is None:
         return {}
@@ -193,7 +193,7 @@ def _tasks(windows: WindowSet, parts: list[Parts], protocol: str, options: Signa
             rows = np.where(device == number, labels[window], -1)
             kind: Any = "anomaly" if question == "anomaly" else "classification"
             each = [part[window] for part in parts]
-            tasks[title] = window_task(title, kind, rows, windows.subjects[window], each, protocol, classes)
+            tasks[title] = window_task(title, kind, rows, windows.subjects[window], each, protocol, classes, drawn)
     return tasks
 
 

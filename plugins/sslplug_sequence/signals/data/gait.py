@@ -86,6 +86,7 @@ def generate(options: GaitOptions, rng: Rng) -> WindowSet:
         np.tile(np.repeat(np.arange(len(CLASSES)), options.windows), options.people),
         CLASSES,
         parts=part[who],
+        drawn=True,
         notes=("synthetic: made by a generator, no recording",),
     )
 
