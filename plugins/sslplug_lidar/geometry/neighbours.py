@@ -1,0 +1,94 @@
+"""Nearest neighbours and ball queries between packed clouds: cloud i of the queries looks in cloud i of the points."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from sslplug.errors import DataError, UsageError
+
+TREE_WIDTH = 3
+"""Trees serve points of at most this many coordinates; more of them (features) are compared one with all, in pieces."""
+PIECE = 1 << 22
+"""At most this many distances are held at once."""
+
+
+def nearest(query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """(q, k) int64 rows of ``xyz``, nearest first, and their (q, k) squared distances.
+
+    Rows carry no gradient, squared distances do. Where a cloud has fewer than k points, its nearest one is repeated. Points may
+    have any number of coordinates: (q, d) and (m, d). On a CPU a k-d tree answers in three dimensions.
+
+    Raises:
+        DataError: queries in a cloud without points.
+    """
+    with torch.no_grad():
+        rows = _rows(query.detach(), query_offsets, xyz.detach(), offsets, k, torch.inf)
+    return rows, (query[:, None] - xyz[rows]).square().sum(2)
+
+
+def ball(query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, radius: float, k: int) -> tuple[Tensor, Tensor]:
+    """As :func:`nearest`, but neighbours farther than ``radius`` are replaced by the nearest one.
+
+    The nearest one itself may be farther than the radius, where nothing is within; its squared distance says so.
+    """
+    if radius <= 0:
+        raise UsageError(f"Ball query: radius {radius}; expected a positive length.")
+    with torch.no_grad():
+        rows = _rows(query.detach(), query_offsets, xyz.detach(), offsets, k, radius)
+    return rows, (query[:, None] - xyz[rows]).square().sum(2)
+
+
+def _rows(query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, k: int, radius: float) -> Tensor:
+    if k < 1:
+        raise UsageError(f"Nearest neighbours: k = {k}; expected at least 1.")
+    alone = ((offsets.diff() == 0) & (query_offsets.diff() > 0)).nonzero()[:, 0]
+    if len(alone):
+        raise DataError(
+            f"Cloud {int(alone[0])} of the batch has {int(query_offsets.diff()[alone[0]])} queries and no point to find; "
+            "leave empty clouds out."
+        )
+    with_tree = query.device.type == "cpu" and query.shape[1] <= TREE_WIDTH
+    search = _by_tree if with_tree else _by_distance
+    found = [
+        start + search(query[a:b], xyz[start:stop], min(k, stop - start), radius)
+        for a, b, start, stop in _spans(query_offsets, offsets)
+        if b > a
+    ]
+    rows = [torch.nn.functional.pad(part, (0, k - part.shape[1]), value=-1) for part in found]
+    joined = torch.cat(rows) if rows else torch.empty(0, k, dtype=torch.int64, device=query.device)
+    return torch.where(joined < 0, joined[:, :1], joined)
+
+
+def _spans(query_offsets: Tensor, offsets: Tensor) -> list[tuple[int, int, int, int]]:
+    a, b = query_offsets.tolist(), offsets.tolist()
+    return list(zip(a[:-1], a[1:], b[:-1], b[1:], strict=True))
+
+
+def _by_tree(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
+    """(q, k) places in one cloud; those beyond the radius are the nearest one's."""
+    # Halving at the middle of a box, not at the median, builds three times as fast and answers as fast.
+    tree = cKDTree(xyz.numpy(), balanced_tree=False, compact_nodes=False)
+    asked = query.numpy()
+    threads = torch.get_num_threads()
+    _, found = tree.query(asked, k=np.arange(1, k + 1), distance_upper_bound=radius, workers=threads)
+    missing = found == tree.n
+    if missing.any():
+        lost = missing[:, 0]
+        if lost.any():
+            found[lost, 0] = tree.query(asked[lost], k=1, workers=threads)[1]
+        found = np.where(missing, found[:, :1], found)
+    return torch.from_numpy(found)
+
+
+def _by_distance(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
+    """As :func:`_by_tree`, comparing each query with all points, a piece of the queries at a time."""
+    found = []
+    for part in query.split(max(1, PIECE // len(xyz))):
+        # Not through a matrix product, whose rounding would change which of two near points is the nearer.
+        away = torch.cdist(part, xyz, compute_mode="donot_use_mm_for_euclid_dist")
+        distance, places = away.topk(k, dim=1, largest=False)
+        found.append(torch.where(distance <= radius, places, places[:, :1]))
+    return torch.cat(found)
