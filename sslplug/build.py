@@ -12,6 +12,7 @@ from torch import nn
 
 from sslplug import distributed
 from sslplug.contracts import (
+    AnyTask,
     Assembly,
     Choice,
     DataContext,
@@ -21,6 +22,7 @@ from sslplug.contracts import (
     Plugin,
     Task,
     Views,
+    tasks_of,
 )
 from sslplug.errors import UsageError
 from sslplug.evaluation import PROBES, EvaluateOptions
@@ -43,7 +45,7 @@ class Composed:
     """
 
     data: DomainData
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, AnyTask]
     method: nn.Module
     batches_of: Callable[[int], Any]
     new_encoder: Callable[[], nn.Module]
@@ -123,11 +125,12 @@ def compose(resolved: Resolved, schema: Schema, data: DomainData, device: torch.
 def _labelled_rows(options: TrainOptions, data: DomainData) -> LabelledRows | None:
     if options.labels is None:
         return None
-    if options.labels not in data.tasks:
+    labelled = tasks_of(Task, data.tasks)
+    if options.labels not in labelled:
         raise UsageError(
-            f"train.labels: no task {options.labels!r}; this data has {', '.join(sorted(data.tasks)) or 'none'}."
+            f"train.labels: no labelled task {options.labels!r}; this data has {', '.join(sorted(labelled)) or 'none'}."
         )
-    task = data.tasks[options.labels]
+    task = labelled[options.labels]
     if options.split >= len(task.splits):
         raise UsageError(
             f"train.split: {options.split}, but task {task.name!r} has {len(task.splits)} splits (0 is the first)."

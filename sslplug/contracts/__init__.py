@@ -1,7 +1,9 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
 from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
-from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order, RawFeatures
+from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
+from sslplug.contracts.features import RawFeatures
+from sslplug.contracts.measured import Measured, MeasuredTask
 from sslplug.contracts.model import (
     Assembly,
     Decoder,
@@ -13,11 +15,14 @@ from sslplug.contracts.model import (
     Progress,
 )
 from sslplug.contracts.plugin import API, Plugin
+from sslplug.contracts.ranking import RankingPart, RankingTask
 from sslplug.contracts.task import Kind, Split, Task
+from sslplug.contracts.tasks import AnyTask, tasks_of
 from sslplug.contracts.view import Target, View, Views
 
 __all__ = [
     "API",
+    "AnyTask",
     "Assembly",
     "Choice",
     "Component",
@@ -29,12 +34,16 @@ __all__ = [
     "Encoder",
     "Kind",
     "LabelledRows",
+    "Measured",
+    "MeasuredTask",
     "Method",
     "Objective",
     "Options",
     "Order",
     "Plugin",
     "Progress",
+    "RankingPart",
+    "RankingTask",
     "RawFeatures",
     "Role",
     "Split",
@@ -44,4 +53,5 @@ __all__ = [
     "View",
     "Views",
     "tags",
+    "tasks_of",
 ]

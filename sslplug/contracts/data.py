@@ -1,4 +1,4 @@
-"""A domain's data: training batches, every row in fixed order, labelled tasks, raw features for the boosted trees."""
+"""A domain's data: training batches, every row in fixed order, tasks, raw features for the boosted trees."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy import sparse
 
+from sslplug.contracts.features import RawFeatures
 from sslplug.contracts.task import Task
+from sslplug.contracts.tasks import AnyTask
 from sslplug.contracts.view import View
 
 
@@ -60,25 +61,13 @@ class DataContext:
     fitted: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class RawFeatures:
-    """What the boosted trees and the raw heads see of a level's rows.
-
-    values       (n, f) float array, NaN where a value is missing; or scipy CSR
-    categorical  numbers of the columns that hold integer category codes (NaN = missing), in increasing order; none in CSR
-    """
-
-    values: np.ndarray | sparse.csr_matrix
-    categorical: tuple[int, ...] = ()
-
-
 @runtime_checkable
 class DomainData(Protocol):
     """The data of one run.
 
     spec         what the domain's views and encoders must know (sizes, vocabularies, statistics of allowed rows); opaque
     level        the embedding level whose rows are the instances of training
-    tasks        {name: Task}; may be empty
+    tasks        {name: labelled Task, RankingTask or MeasuredTask}; may be empty
     description  what this data is, for the run's record: name, sizes, preprocessing, and ``sha256`` of its content
     fitted       what was fitted on allowed rows and must encode new data too (scalers, vocabularies): values that JSON can
                  hold, kept in the run folder and handed back as ``DataContext.fitted``; {} where nothing is fitted
@@ -90,7 +79,7 @@ class DomainData(Protocol):
 
     spec: Any
     level: str
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, AnyTask]
     description: Mapping[str, Any]
     fitted: Mapping[str, Any]
 
@@ -105,6 +94,7 @@ class DomainData(Protocol):
     def raw_features(self, task: Task) -> RawFeatures:
         """(rows of task.level, f) features for the boosted trees, as strong as an engineer would make them.
 
-        Nothing here may look at a label.
+        Asked of labelled tasks alone: a ranking task brings ``pairs``, a measured one ``baselines``. Nothing here may look
+        at a label.
         """
         ...

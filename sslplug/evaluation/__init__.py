@@ -4,7 +4,9 @@ from sslplug.contracts import Component
 from sslplug.evaluation.clusters import KMeans, KMeansOptions
 from sslplug.evaluation.embedding import embed
 from sslplug.evaluation.finetune import FinetuneOptions, finetune
-from sslplug.evaluation.judge import EvaluateOptions, default_probe, judge
+from sslplug.evaluation.judge import judge
+from sslplug.evaluation.judging import EvaluateOptions
+from sslplug.evaluation.labelled import default_probe
 from sslplug.evaluation.linear_adam import LinearAdam, LinearAdamOptions
 from sslplug.evaluation.logistic import Logistic, LogisticOptions, OneVsRest, OneVsRestOptions
 from sslplug.evaluation.neighbours import Knn, KnnOptions

@@ -12,14 +12,14 @@ from sslplug.errors import DataError
 from sslplug.evaluation.probe import Features
 
 
-def level_of(task: Task, name: str, levels: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The embeddings that a task judges. DataError where the encoder ``name`` made none of that level."""
-    if task.level not in levels:
+def level_of(task: str, level: str, name: str, levels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The embeddings of ``level``, which ``task`` judges. DataError where the encoder ``name`` made none of it."""
+    if level not in levels:
         raise DataError(
-            f"Task {task.name!r} judges level {task.level!r}, but the {name} encoder made {', '.join(sorted(levels))}. "
+            f"Task {task!r} judges level {level!r}, but the {name} encoder made {', '.join(sorted(levels))}. "
             "Choose an encoder with that level, or another task."
         )
-    return levels[task.level]
+    return levels[level]
 
 
 def instances(task: Task, x: Features) -> Features:

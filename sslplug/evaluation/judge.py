@@ -1,79 +1,30 @@
-"""Judging frozen features: every probe on the pretrained embeddings, and beside it the controls on the same rows."""
+"""Judging frozen embeddings: each form of task by its own judge, all with the controls beside the pretrained encoder."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
-from scipy import sparse
 
-from sslplug.contracts import Choice, Options, RawFeatures, Role, Split, Task
-from sslplug.errors import DataError, UsageError
-from sslplug.evaluation.clusters import KMeans, KMeansOptions
-from sslplug.evaluation.columns import beside, instances, level_of, raw_instances
-from sslplug.evaluation.finetune import FinetuneOptions
-from sslplug.evaluation.fractions import shrink
-from sslplug.evaluation.logistic import Logistic, LogisticOptions
-from sslplug.evaluation.metrics import agreement, agreement_without, higher_is_better, measure, measure_without
-from sslplug.evaluation.network import Network
-from sslplug.evaluation.one_class import OneClass, OneClassOptions, all_normal
-from sslplug.evaluation.paired import row_groups
-from sslplug.evaluation.probe import CLASS_KINDS, Features, Probe, take
-from sslplug.evaluation.ridge import Ridge, RidgeOptions
-from sslplug.evaluation.score import Score, split_number
-from sslplug.evaluation.trees import LightGbm, LightGbmOptions
-from sslplug.evaluation.vectorise import Numerics, fit_vectoriser
-from sslplug.randomness import Rng
+from sslplug.contracts import AnyTask, MeasuredTask, RawFeatures, Task
+from sslplug.errors import UsageError
+from sslplug.evaluation.clusters import KMeans
+from sslplug.evaluation.judging import EvaluateOptions, Judging
+from sslplug.evaluation.labelled import judge_labelled
+from sslplug.evaluation.measured import judge_measured
+from sslplug.evaluation.probe import Probe
+from sslplug.evaluation.score import Score
 
-Source = Literal["pretrained", "untrained", "raw", "both"]
-
-
-class EvaluateOptions(Options):
-    """How a run is judged."""
-
-    probes: list[Annotated[Choice, Role("probe")]] = Field(
-        default_factory=list,
-        description="probes; none: logistic for classes, ridge for numbers, kmeans for clustering, one_class where all "
-        "training rows are normal",
-    )
-    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        default=(1.0,), min_length=1, description="shares of the labels to fit with"
-    )
-    controls: bool = Field(default=True, description="also the untrained encoder, and LightGBM on raw, embeddings and both")
-    probes_on_raw: bool = Field(
-        default=False, description="also every probe on raw features, as numbers by statistics of the training rows"
-    )
-    raw_numbers: Numerics = Field(
-        default="quantile", description="how probes_on_raw scales numbers: to a normal by their quantiles, or standardised"
-    )
-    splits: int = Field(default=0, ge=0, description="how many of a task's splits to use; 0 = all")
-    published: dict[str, float] = Field(
-        default_factory=dict, description="{task: value} others reported for this method and protocol; printed beside ours"
-    )
-    lightgbm: LightGbmOptions = Field(
-        default_factory=lambda: LightGbmOptions(), description="the budget of the boosted trees"
-    )
-    finetune: FinetuneOptions | None = Field(
-        default=None, description="also train encoder and head together, from pretrained and from untrained parameters"
-    )
-
-
-def default_probe(task: Task) -> tuple[str, Probe | KMeans]:
-    """The probe of a task where the recipe names none that can judge it."""
-    if task.kind == "regression":
-        return "ridge", Ridge(RidgeOptions())
-    if task.kind == "clustering":
-        return "kmeans", KMeans(KMeansOptions())
-    if all_normal(task):
-        return "one_class", OneClass(OneClassOptions())
-    return "logistic", Logistic(LogisticOptions())
+JUDGES: Mapping[type, Callable[[Any, Judging], list[Score]]] = {
+    Task: judge_labelled,
+    MeasuredTask: judge_measured,
+}
+"""Form of task -> the function that judges it."""
 
 
 def judge(
-    tasks: Sequence[Task],
+    tasks: Sequence[AnyTask],
     features: Mapping[str, Mapping[str, np.ndarray]],
     raw: Callable[[Task], RawFeatures],
     probes: Sequence[tuple[str, Probe | KMeans]],
@@ -82,179 +33,8 @@ def judge(
     seed: int,
     announce: Callable[[str], None],
 ) -> list[Score]:
-    """Every score of ``tasks``: by task, split, fraction, probe, features, metric.
-
-    features   {"pretrained": {level: (n, d)}, "untrained": {...}}; "untrained" is needed for the controls
-    raw        task -> raw features of the rows of its level; asked once a task, for the controls and ``probes_on_raw`` alone
-    probes     named; each judges the tasks of its kinds. A task that none of them fits is judged by the default of its kind
-    lightgbm   the boosted trees of the controls; where they are tuned, a row without tuning is judged too
-    announce   gets one line a task and split
-
-    Test rows are scored once, by the finished model. A class that is absent from the training rows can only be missed.
-    An anomaly task with a split whose training rows are all normal is judged by ``one_class`` alone: what needs two classes,
-    LightGBM too, is left out. Raises DataError where another task's training rows hold one class, where features and
-    members disagree, or where a level is missing.
-    """
+    """Every score of ``tasks``, in their order; the arguments are those of :class:`Judging`. Raises what the judges raise."""
     if "pretrained" not in features:
         raise UsageError(f"Nothing to judge: features hold {sorted(features)}; expected 'pretrained'.")
-    scores: list[Score] = []
-    for task in tasks:
-        columns: dict[str, Features] = {
-            name: instances(task, level_of(task, name, levels)) for name, levels in features.items()
-        }
-        fitting = _fitting(task, probes, options.controls, announce)
-        if options.controls or options.probes_on_raw:
-            columns["raw"] = raw_instances(task, raw(task))
-        if options.controls:
-            columns["both"] = beside(columns["raw"], columns["pretrained"])
-        group = groups_of(task)
-        plan = _plan(task, fitting, lightgbm, columns, options)
-        for number in range(min(options.splits or len(task.splits), len(task.splits))):
-            if any(_wants_numbers(probe, source, columns[source]) for _, probe, source in plan):
-                columns["numbers"] = _numbers(task, number, columns["raw"], options, seed)
-            for fraction in options.fractions:
-                split = shrink(task, number, fraction, seed)
-                parts: list[str] = []
-                for name, probe, source in plan:
-                    if isinstance(probe, KMeans) and (number or fraction != options.fractions[0]):
-                        continue  # clusters see every row and no label: neither the split nor the fraction changes them
-                    x = columns["numbers" if _wants_numbers(probe, source, columns[source]) else source]
-                    found = _judged(task, split, number, fraction, name, probe, source, x, group, seed)
-                    scores += found
-                    parts.append(f"{name} on {source} {found[0].value:.4f}")
-                if parts:
-                    share = "" if options.fractions == (1.0,) else f", {100 * fraction:g} % of the labels"
-                    announce(f"{task.name}, split {split_number(task, number, seed)}{share}: " + ", ".join(parts))
-    return scores
-
-
-def _fitting(
-    task: Task, probes: Sequence[tuple[str, Probe | KMeans]], controls: bool, announce: Callable[[str], None]
-) -> list[tuple[str, Probe | KMeans]]:
-    """The probes that can judge ``task``, or the default one. Says what is left out."""
-    fitting = [(name, probe) for name, probe in probes if task.kind in probe.kinds]
-    alone = all_normal(task)
-    if alone:
-        left = [name for name, probe in fitting if not isinstance(probe, OneClass)] + (["lightgbm"] if controls else [])
-        fitting = [(name, probe) for name, probe in fitting if isinstance(probe, OneClass)]
-        if left:
-            announce(
-                f"{task.name}: all training rows are normal in {alone} of {len(task.splits)} splits; left out, as two classes "
-                f"are needed: {', '.join(dict.fromkeys(left))}."
-            )
-    elif probes and not fitting:
-        named = ", ".join(name for name, _ in probes)
-        announce(f"{task.name}: {named} cannot judge a {task.kind} task; using {default_probe(task)[0]}.")
-    return fitting or [default_probe(task)]
-
-
-def groups_of(task: Task) -> np.ndarray:
-    """(n,) the jackknife group of each instance; the instances of one person stay together."""
-    return row_groups(np.arange(len(task.labels)) if task.groups is None else task.groups)
-
-
-def _plan(
-    task: Task,
-    probes: Sequence[tuple[str, Probe | KMeans]],
-    lightgbm: Probe,
-    columns: Mapping[str, Features],
-    options: EvaluateOptions,
-) -> list[tuple[str, Probe | KMeans, Source]]:
-    """What to fit on what, without doing the same fit twice."""
-    plan: dict[tuple[str, Source], Probe | KMeans] = {}
-    for name, probe in probes:
-        plan[name, "pretrained"] = probe
-        if options.controls and "untrained" in columns:
-            plan[name, "untrained"] = probe
-        if options.probes_on_raw or (options.controls and isinstance(probe, KMeans | OneClass)):
-            plan[name, "raw"] = _on_raw(probe)
-    if options.controls and task.kind in lightgbm.kinds and not all_normal(task):
-        trees = {"lightgbm": lightgbm}
-        if isinstance(lightgbm, LightGbm) and lightgbm.options.tune:
-            trees = {"lightgbm": lightgbm.untuned(), "lightgbm_tuned": lightgbm}
-        sources: tuple[Source, ...] = ("raw", "pretrained", "both")
-        for name, probe in trees.items():
-            for source in sources:
-                plan.setdefault((name, source), probe)
-    return [(name, probe, source) for (name, source), probe in plan.items()]
-
-
-def _on_raw(probe: Probe | KMeans) -> Probe | KMeans:
-    """The same probe for raw features, which are no tokens and whose numbers are centred."""
-    if isinstance(probe, Network):
-        return probe.flat()
-    return probe.centred() if isinstance(probe, OneClass) else probe
-
-
-def _wants_numbers(probe: Probe | KMeans, source: str, x: Features) -> bool:
-    """Whether raw features must become numbers first. Trees take them as they are; k-means does where it can."""
-    if source != "raw" or isinstance(probe, LightGbm):
-        return False
-    return not isinstance(probe, KMeans) or bool(x.categorical) or not _finite(x)
-
-
-def _finite(x: RawFeatures) -> bool:
-    return bool(np.isfinite(x.values.data if sparse.issparse(x.values) else x.values).all())
-
-
-def _numbers(task: Task, number: int, raw: RawFeatures, options: EvaluateOptions, seed: int) -> np.ndarray:
-    """Raw features as numbers, by statistics of all training rows of a split: labelled ones of a fraction or not."""
-    train = take(raw, task.splits[number].train)
-    return fit_vectoriser(train, options.raw_numbers, seed % (2**31 - 1))(raw)
-
-
-def _judged(
-    task: Task,
-    split: Split,
-    number: int,
-    fraction: float,
-    name: str,
-    probe: Probe | KMeans,
-    source: str,
-    x: Features,
-    group: np.ndarray,
-    seed: int,
-) -> list[Score]:
-    """Fit one probe and score its test rows once."""
-    labels = task.labels
-    draw = Rng.root(seed).fork("probe", task.name, number).key % (2**31 - 1)
-    began = time.perf_counter()
-    if isinstance(probe, KMeans):
-        usable = np.flatnonzero(labels >= 0)
-        rows = x.values if isinstance(x, RawFeatures) else x
-        clusters = probe.cluster(rows[usable], len(np.unique(labels[usable])), draw)
-        values = agreement(labels[usable], clusters)
-        without = agreement_without(labels[usable], clusters, group[usable])
-        sizes = (0, len(usable))
-    else:
-        two = task.kind in CLASS_KINDS and not isinstance(probe, OneClass)
-        if two and len(np.unique(labels[split.train])) < 2:
-            raise DataError(
-                f"Task {task.name!r}, split {number}: all {len(split.train)} training rows are of class "
-                f"{labels[split.train[0]]}; a probe needs two classes. Stratify the split."
-            )
-        train, val, test = split.train, split.val, split.test
-        fitted = probe.fit(take(x, train), labels[train], take(x, val), labels[val], task.kind, draw)
-        said = fitted(take(x, test))
-        values = measure(task.kind, labels[test], said)
-        without = measure_without(task.kind, labels[test], said, group[test])
-        sizes = (len(train), len(test))
-    seconds = time.perf_counter() - began
-    return [
-        Score(
-            task.name,
-            task.protocol,
-            name,
-            source,
-            metric,
-            fraction,
-            split_number(task, number, seed),
-            value,
-            seconds,
-            higher_is_better(metric),
-            seed,
-            *sizes,
-            () if place else without,
-        )
-        for place, (metric, value) in enumerate(values.items())
-    ]
+    judging = Judging(features, raw, probes, lightgbm, options, seed, announce)
+    return [score for task in tasks for score in JUDGES[type(task)](task, judging)]

@@ -60,6 +60,15 @@ def row_groups(units: np.ndarray, seed: int = 0) -> np.ndarray:
     return group
 
 
+def means_without(values: np.ndarray, group: np.ndarray) -> tuple[float, ...]:
+    """The mean of (n,) values with each group 0..GROUPS - 1 left out; NaN for a group without rows, () if one holds all."""
+    sums, counts = np.bincount(group, values, GROUPS), np.bincount(group, minlength=GROUPS)
+    rest = len(values) - counts
+    if not rest.all():
+        return ()
+    return tuple(float(x) for x in np.where(counts > 0, (values.sum() - sums) / rest, np.nan))
+
+
 def jackknife(without: np.ndarray) -> float:
     """Variance of a statistic from its (G,) values with each group of rows left out."""
     g = len(without)

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sslplug.contracts import Task, tasks_of
 from sslplug.errors import UsageError
 from sslplug.evaluation import EvaluateOptions, Score, embed, finetune, judge
 from sslplug.evaluation.fractions import shrink
-from sslplug.evaluation.judge import groups_of
+from sslplug.evaluation.labelled import groups_of
 from sslplug.evaluation.metrics import higher_is_better, measure, measure_without
 from sslplug.evaluation.one_class import all_normal
 from sslplug.evaluation.probe import CLASS_KINDS
@@ -106,7 +107,7 @@ def _finetuned(session: Session, options: EvaluateOptions) -> list[Score]:
         starts["untrained"] = composed.new_encoder
     views = list(composed.data.rows())
     scores: list[Score] = []
-    for task in composed.tasks.values():
+    for task in tasks_of(Task, composed.tasks).values():
         if task.kind not in CLASS_KINDS | {"regression"}:
             say(f"{task.name}: a {task.kind} task cannot be fine-tuned; its probes stand alone.")
             continue
@@ -168,8 +169,8 @@ def headline(rows: Sequence[dict[str, object]]) -> dict[str, float]:
 
 
 def _project(session: Session, folder: Path, levels: dict[str, np.ndarray]) -> None:
-    """At most 2,000 labelled rows of the first task for TensorBoard's projector, evenly spaced."""
-    for task in session.composed.tasks.values():
+    """At most 2,000 labelled rows of the first labelled task for TensorBoard's projector, evenly spaced."""
+    for task in tasks_of(Task, session.composed.tasks).values():
         if task.members is None and task.labels.dtype.kind != "f":
             known = np.flatnonzero(task.labels >= 0)
             rows = known[np.linspace(0, len(known) - 1, min(2000, len(known))).astype(np.int64)]

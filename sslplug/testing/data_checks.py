@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sslplug.contracts import Order, Task
+from sslplug.contracts import Order, Task, tasks_of
 from sslplug.errors import SslplugError
 from sslplug.testing.leaves import differences, leaves, snapshot
 from sslplug.testing.material import Material, NotApplicable
@@ -78,7 +78,8 @@ def _instances(batch: Any) -> dict[str, Tensor]:
 
 def _small(material: Material) -> int:
     """A batch size that leaves several steps, where the task's data is large enough; 0 (all) where it is not shared out."""
-    rows = max((len(task.labels) for task in material.data.tasks.values() if task.members is None), default=0)
+    labelled = tasks_of(Task, material.data.tasks).values()
+    rows = max((len(task.labels) for task in labelled if task.members is None), default=0)
     size = max(2, rows // 8 * 2)
     try:
         material.data.batches(Order(0, 0, batch_size=size))[0]
@@ -90,7 +91,7 @@ def _small(material: Material) -> int:
 def no_label_in_batches(material: Material) -> str:
     """Without Order.labels no vector of a batch tells the classes."""
     batch = dict(leaves(material.batch()))
-    for task in material.data.tasks.values():
+    for task in tasks_of(Task, material.data.tasks).values():
         if task.kind != "classification":
             continue
         for path, leaf in batch.items():
@@ -134,7 +135,7 @@ def rows_complete(material: Material) -> str:
         twice = len(numbers) - len(set(numbers.tolist()))
         if twice:
             return f"rows() names {twice} instances of level {level!r} twice."
-    for task in material.data.tasks.values():
+    for task in tasks_of(Task, material.data.tasks).values():
         needed = len(task.labels) if task.members is None else int(task.members.max()) + 1
         have = counts.get(task.level, 0)
         if have < needed or (task.members is None and have != needed):
@@ -155,7 +156,7 @@ def splits(material: Material) -> str:
 
 def raw_features(material: Material) -> str:
     """Never infinite, one row a row of the level, codes in categorical columns, the same every time, and blind to labels."""
-    for task in material.data.tasks.values():
+    for task in tasks_of(Task, material.data.tasks).values():
         raw = material.data.raw_features(task)
         features = raw.values
         instances = len(task.labels) if task.members is None else int(task.members.max()) + 1

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sslplug.contracts import LabelledRows, Order, View
+from sslplug.contracts import LabelledRows, Order, Task, View, tasks_of
 from sslplug.randomness import Rng
 from sslplug.testing.leaves import differences, leaves, snapshot
 from sslplug.testing.material import Material, NotApplicable
@@ -206,7 +206,7 @@ def labels(material: Material, name: str) -> str:
     for view in views(material.batch(), Rng.root(6)):
         if "label" in view.targets:
             return "a view has the target 'label' though Order.labels is None; labels may enter only where the order asks."
-    for task in material.data.tasks.values():
+    for task in tasks_of(Task, material.data.tasks).values():
         if task.kind != "classification" or task.level != material.data.level or "labels" not in material.plugin.traits:
             continue
         allowed = task.splits[0].train

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sslplug.contracts import RawFeatures, Split, Task
 from sslplug.errors import DataError
 from sslplug.evaluation import PROBES, EvaluateOptions, Score, judge
-from sslplug.evaluation.judge import default_probe
+from sslplug.evaluation.labelled import default_probe
 from sslplug.evaluation.logistic import Logistic, LogisticOptions
 from sslplug.evaluation.one_class import OneClass, OneClassOptions
 from sslplug.evaluation.probe import Features, Prediction
