@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from sslplug.reporting.chart import Line, Point, line_chart
 from sslplug.reporting.runfolder import write_json, write_text
 from sslplug.reporting.table import ControlRow, TableRow
 
@@ -56,6 +58,27 @@ def markdown_curve(rows: Sequence[TableRow]) -> str:
     return "\n\n".join(parts)
 
 
+def curve_pictures(rows: Sequence[TableRow], title: str = "") -> dict[str, str]:
+    """{file name: SVG} of label efficiency, one a task and metric that was judged at several shares of the labels."""
+    points = label_curve(rows)
+    found = {}
+    for task, metric in dict.fromkeys((point["task"], point["metric"]) for point in points):
+        mine = [point for point in points if (point["task"], point["metric"]) == (task, metric)]
+        if len({point["labels"] for point in mine}) < 2:
+            continue
+        lines = [
+            Line(
+                model,
+                tuple(Point(p["labels"], p["mean"], p["low"], p["high"]) for p in mine if p["model"] == model),
+                strong=model.endswith("on pretrained"),
+            )
+            for model in dict.fromkeys(point["model"] for point in mine)
+        ]
+        name = re.sub(r"[^\w.-]+", "_", f"labels-{task}-{metric}.svg")
+        found[name] = line_chart(lines, f"{title or task}, 95 % intervals", "share of the labels", metric)
+    return found
+
+
 def show_curve(rows: Sequence[TableRow], stream: TextIO | None = None) -> None:
     """Prints the tables of :func:`markdown_curve` where there are any."""
     text = markdown_curve(rows)
@@ -64,9 +87,14 @@ def show_curve(rows: Sequence[TableRow], stream: TextIO | None = None) -> None:
 
 
 def write_curve(folder: Path, rows: Sequence[TableRow]) -> None:
-    """``labels.json`` and ``labels.md`` in ``folder``, replaced whole; nothing where one share of labels was judged."""
+    """``labels.json``, ``labels.md`` and a picture a task and metric in ``folder``, replaced whole.
+
+    Nothing where one share of labels was judged.
+    """
     text = markdown_curve(rows)
     if text:
+        for name, picture in curve_pictures(rows).items():
+            write_text(folder / name, picture)
         write_text(folder / "labels.md", text + "\n")
         write_json(folder / "labels.json", {"points": label_curve(rows)})
 

@@ -49,3 +49,6 @@ def test_files_are_written_for_several_shares_alone(tmp_path: Path) -> None:
     write_curve(tmp_path, ROWS)
     assert json.loads((tmp_path / "labels.json").read_text())["points"] == label_curve(ROWS)
     assert (tmp_path / "labels.md").read_text() == markdown_curve(ROWS) + "\n"
+    pictures = list(tmp_path.glob("labels-*.svg"))
+    assert pictures
+    assert all("on pretrained" in picture.read_text() for picture in pictures)
