@@ -26,11 +26,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A named line; ``strong`` is drawn thicker."""
+    """A named line; ``strong`` is drawn thicker, ``band`` shows its intervals (which every dot's tip names anyhow)."""
 
     name: str
     points: tuple[Point, ...]
     strong: bool = False
+    band: bool = True
 
 
 def line_chart(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> str:
@@ -82,7 +83,8 @@ def _drawn(line: Line, number: int, across: Callable[[float], float], down: Call
     width = 3 if line.strong else 1.5
     points = [point for point in sorted(line.points, key=lambda one: one.x) if math.isfinite(point.y)]
     parts = []
-    banded = [(point.x, point.low, point.high) for point in points if point.low is not None and point.high is not None]
+    known = [(point.x, point.low, point.high) for point in points if point.low is not None and point.high is not None]
+    banded = known if line.band else []
     if banded:
         edge = [(across(x), down(high)) for x, _, high in banded] + [
             (across(x), down(low)) for x, low, _ in reversed(banded)

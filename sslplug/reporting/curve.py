@@ -12,6 +12,9 @@ from sslplug.reporting.chart import Line, Point, line_chart
 from sslplug.reporting.runfolder import write_json, write_text
 from sslplug.reporting.table import ControlRow, TableRow
 
+BAR = "lightgbm on raw"
+"""The control that pretraining must beat."""
+
 
 def label_curve(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     """One point a task, model and share of labels: mean, 95 % interval (None with one observation) and n.
@@ -61,6 +64,7 @@ def markdown_curve(rows: Sequence[TableRow]) -> str:
 def curve_pictures(rows: Sequence[TableRow], title: str = "") -> dict[str, str]:
     """{file name: SVG} of label efficiency, one a task and metric that was judged at several shares of the labels."""
     points = label_curve(rows)
+    probes = {row.name for row in rows}
     found = {}
     for task, metric in dict.fromkeys((point["task"], point["metric"]) for point in points):
         mine = [point for point in points if (point["task"], point["metric"]) == (task, metric)]
@@ -70,7 +74,8 @@ def curve_pictures(rows: Sequence[TableRow], title: str = "") -> dict[str, str]:
             Line(
                 model,
                 tuple(Point(p["labels"], p["mean"], p["low"], p["high"]) for p in mine if p["model"] == model),
-                strong=model.endswith("on pretrained"),
+                strong=model in probes,
+                band=model in probes or model == BAR,  # more bands than these hide each other
             )
             for model in dict.fromkeys(point["model"] for point in mine)
         ]

@@ -16,12 +16,12 @@ def chart(*lines: Line) -> ET.Element:
 
 def test_lines_bands_dots_and_legend_are_drawn() -> None:
     one = Line("logistic on pretrained", (Point(1.0, 0.9, 0.88, 0.92), Point(0.01, 0.5, 0.4, 0.6)), strong=True)
-    two = Line("lightgbm on raw", (Point(0.01, 0.45), Point(1.0, 0.95)))
+    two = Line("lightgbm on raw", (Point(0.01, 0.45, 0.4, 0.5), Point(1.0, 0.95, 0.9, 1.0)), band=False)
     root = chart(one, two)
     assert root.findtext(f"{SVG}title") == "a < b & c"
     lines = root.findall(f"{SVG}polyline")
     assert [line.get("stroke-width") for line in lines] == ["3", "1.5"]
-    assert len(root.findall(f"{SVG}polygon")) == 1  # the second line has no interval
+    assert len(root.findall(f"{SVG}polygon")) == 1  # the second line asked for none
     assert len(root.findall(f"{SVG}circle")) == 4
     words = [text.text for text in root.iter(f"{SVG}text")]
     assert {"logistic on pretrained", "lightgbm on raw", "1 %", "100 %", "share", "accuracy"} <= set(words)
