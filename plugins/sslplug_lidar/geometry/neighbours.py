@@ -24,8 +24,7 @@ def nearest(query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, 
     Raises:
         DataError: queries in a cloud without points.
     """
-    with torch.no_grad():
-        rows = _rows(query.detach(), query_offsets, xyz.detach(), offsets, k, torch.inf)
+    rows = neighbour_rows(query, query_offsets, xyz, offsets, k)
     return rows, (query[:, None] - xyz[rows]).square().sum(2)
 
 
@@ -34,22 +33,24 @@ def ball(query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, rad
 
     The nearest one itself may be farther than the radius, where nothing is within; its squared distance says so.
     """
-    if radius <= 0:
-        raise UsageError(f"Ball query: radius {radius}; expected a positive length.")
-    with torch.no_grad():
-        rows = _rows(query.detach(), query_offsets, xyz.detach(), offsets, k, radius)
+    rows = neighbour_rows(query, query_offsets, xyz, offsets, k, radius)
     return rows, (query[:, None] - xyz[rows]).square().sum(2)
 
 
-def _rows(query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, k: int, radius: float) -> Tensor:
-    if k < 1:
-        raise UsageError(f"Nearest neighbours: k = {k}; expected at least 1.")
+@torch.no_grad()
+def neighbour_rows(
+    query: Tensor, query_offsets: Tensor, xyz: Tensor, offsets: Tensor, k: int, radius: float = torch.inf
+) -> Tensor:
+    """(q, k) int64: the rows of :func:`nearest`, or of :func:`ball` with a ``radius``, without the distances."""
+    if k < 1 or not radius > 0:
+        raise UsageError(f"Neighbours: k = {k}, radius {radius}; expected at least one neighbour and a positive length.")
     alone = ((offsets.diff() == 0) & (query_offsets.diff() > 0)).nonzero()[:, 0]
     if len(alone):
         raise DataError(
             f"Cloud {int(alone[0])} of the batch has {int(query_offsets.diff()[alone[0]])} queries and no point to find; "
             "leave empty clouds out."
         )
+    query, xyz = query.detach(), xyz.detach()
     with_tree = query.device.type == "cpu" and query.shape[1] <= TREE_WIDTH
     search = _by_tree if with_tree else _by_distance
     found = [
@@ -86,9 +87,10 @@ def _by_tree(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
 def _by_distance(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
     """As :func:`_by_tree`, comparing each query with all points, a piece of the queries at a time."""
     found = []
+    # A matrix product is ten times as fast; its rounding may swap nearly equal neighbours: for features, not for positions.
+    product = "use" if query.shape[1] > TREE_WIDTH else "donot_use"
     for part in query.split(max(1, PIECE // len(xyz))):
-        # Not through a matrix product, whose rounding would change which of two near points is the nearer.
-        away = torch.cdist(part, xyz, compute_mode="donot_use_mm_for_euclid_dist")
+        away = torch.cdist(part, xyz, compute_mode=f"{product}_mm_for_euclid_dist")
         distance, places = away.topk(k, dim=1, largest=False)
         found.append(torch.where(distance <= radius, places, places[:, :1]))
     return torch.cat(found)

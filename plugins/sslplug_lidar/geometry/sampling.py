@@ -11,13 +11,16 @@ from sslplug_lidar.geometry.packing import like_sized, offsets_of, owner_of, pad
 from sslplug_lidar.geometry.segments import segment_mean
 
 
-def farthest_points(xyz: Tensor, offsets: Tensor, count: int | float, rng: Rng | None = None) -> tuple[Tensor, Tensor]:
+def farthest_points(
+    xyz: Tensor, offsets: Tensor, count: int | float, rng: Rng | None = None, spacing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Row numbers of the chosen points, cloud by cloud in the order of choice, and their (n + 1,) offsets.
 
     ``count``: points of a cloud (int; smaller clouds give all they have), or a share in (0, 1] of each cloud's points (float),
     rounded up. The first point is drawn by ``rng``; without one it is the point farthest from the cloud's mean, which does not
-    depend on the order of the points (ties apart). No row is chosen twice, even where points coincide. Chosen by float32
-    distances; (m, 3) xyz of any unit. Time is points x count, memory linear.
+    depend on the order of the points (ties apart). No row is chosen twice, even where points coincide. With ``spacing``, a
+    cloud's choice ends when no point is as far as that from all chosen ones. Chosen by float32 distances; (m, 3) xyz of any
+    unit. Time is points x count, memory linear.
     """
     lengths = offsets.diff()
     if isinstance(count, float):
@@ -30,14 +33,20 @@ def farthest_points(xyz: Tensor, offsets: Tensor, count: int | float, rng: Rng |
         wanted = lengths.clamp(max=count)
     xyz = xyz.detach().float()
     first = _first(xyz, offsets, rng)
-    out_offsets = offsets_of(wanted)
-    chosen = torch.empty(int(out_offsets[-1]), dtype=torch.int64, device=xyz.device)
+    found: list[tuple[Tensor, Tensor]] = []
+    counts = torch.zeros_like(lengths)
     for group in like_sized(lengths):
         rows, real = padded_rows(offsets, group)
-        places = _choose(xyz[rows].permute(2, 0, 1).contiguous(), real, first[group], int(wanted[group].max()))
-        column = torch.arange(places.shape[1], device=xyz.device)
-        kept = column < wanted[group][:, None]
-        chosen[(out_offsets[:-1][group][:, None] + column)[kept]] = (offsets[:-1][group][:, None] + places)[kept]
+        steps = int(wanted[group].max())
+        places, counts[group] = _choose(xyz[rows].permute(2, 0, 1).contiguous(), real, first[group], steps, spacing**2)
+        counts[group] = torch.minimum(counts[group], wanted[group])
+        found.append((group, offsets[:-1][group][:, None] + places))
+    out_offsets = offsets_of(counts)
+    chosen = torch.empty(int(out_offsets[-1]), dtype=torch.int64, device=xyz.device)
+    for group, rows in found:
+        column = torch.arange(rows.shape[1], device=xyz.device)
+        kept = column < counts[group][:, None]
+        chosen[(out_offsets[:-1][group][:, None] + column)[kept]] = rows[kept]
     return chosen, out_offsets
 
 
@@ -54,21 +63,28 @@ def _first(xyz: Tensor, offsets: Tensor, rng: Rng | None) -> Tensor:
     return lengths.scatter_reduce(0, owner, place, "amin")
 
 
-def _choose(xyz: Tensor, real: Tensor, first: Tensor, steps: int) -> Tensor:
-    """(g, steps) places of the chosen points of g padded clouds, coordinates (3, g, longest)."""
+def _choose(xyz: Tensor, real: Tensor, first: Tensor, steps: int, least: float) -> tuple[Tensor, Tensor]:
+    """Places of the chosen points of g padded clouds, coordinates (3, g, longest), and how many of each are ``least`` apart.
+
+    (g, steps) int64, or fewer steps where every cloud has ended, and (g,) int64. ``least`` is a squared distance.
+    """
     distance = torch.where(real, torch.inf, -1.0)
     cloud = torch.arange(len(first), device=xyz.device)
-    places = torch.empty(len(first), steps, dtype=torch.int64, device=xyz.device)
-    current = first
-    for step in range(steps):
-        places[:, step] = current
-        centre = xyz[:, cloud, current]
-        offset = (xyz - centre[:, :, None]).square_()
+    chosen = [first]
+    offset = torch.empty_like(xyz)  # written again at every step: fresh memory would cost more than the arithmetic
+    counts = torch.full_like(first, steps)
+    for step in range(1, steps):
+        current = chosen[-1]
+        torch.sub(xyz, xyz[:, cloud, current][:, :, None], out=offset).square_()
         away = offset[0].add_(offset[1]).add_(offset[2])
         torch.minimum(distance, away, out=distance)
         distance[cloud, current] = -1.0  # never again, though other points may lie at the same spot
-        current = _argmax(distance)
-    return places
+        chosen.append(_argmax(distance))
+        if least > 0:
+            counts = counts.where(distance[cloud, chosen[-1]] >= least, counts.clamp(max=step))
+            if bool((counts <= step).all()):
+                break
+    return torch.stack(chosen, 1), counts
 
 
 def _argmax(rows: Tensor) -> Tensor:
