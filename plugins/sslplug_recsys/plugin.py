@@ -6,18 +6,44 @@ Tables are kept sorted, one entry a line.
 from __future__ import annotations
 
 from sslplug.contracts import API, Plugin
+from sslplug_recsys.collaborative import COLLABORATIVE_ENCODERS, COLLABORATIVE_METHODS, COLLABORATIVE_VIEWS
 from sslplug_recsys.data import DATA
+from sslplug_recsys.sequential import (
+    SEQUENTIAL_DATA,
+    SEQUENTIAL_ENCODERS,
+    SEQUENTIAL_METHODS,
+    SEQUENTIAL_OBJECTIVES,
+    SEQUENTIAL_VIEWS,
+)
+from sslplug_recsys.towers import TOWER_ENCODERS, TOWER_METHODS, TOWER_VIEWS
 
 PLUGIN = Plugin(
     name="recsys",
     api=API,
     summary="recommendation: item towers, collaborative filtering on graphs, sequences; and your own interactions",
-    data=DATA,
-    views={},
-    encoders={},
+    data={
+        **DATA,
+        **SEQUENTIAL_DATA,
+    },
+    views={
+        **COLLABORATIVE_VIEWS,
+        **SEQUENTIAL_VIEWS,
+        **TOWER_VIEWS,
+    },
+    encoders={
+        **COLLABORATIVE_ENCODERS,
+        **SEQUENTIAL_ENCODERS,
+        **TOWER_ENCODERS,
+    },
     decoders={},
-    objectives={},
-    methods={},
+    objectives={
+        **SEQUENTIAL_OBJECTIVES,
+    },
+    methods={
+        **COLLABORATIVE_METHODS,
+        **SEQUENTIAL_METHODS,
+        **TOWER_METHODS,
+    },
     default_recipe="towers-tastes",
     recipes="sslplug_configs.recsys",
     traits=frozenset(),
