@@ -1,0 +1,1 @@
+"""Methods of sequence data, one a file."""

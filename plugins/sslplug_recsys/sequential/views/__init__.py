@@ -1,0 +1,1 @@
+"""Views of sequence data, one a file."""
