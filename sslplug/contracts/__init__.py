@@ -15,7 +15,7 @@ from sslplug.contracts.model import (
     Progress,
 )
 from sslplug.contracts.plugin import API, Plugin
-from sslplug.contracts.ranking import RankingPart, RankingTask
+from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
 from sslplug.contracts.task import Kind, Split, Task
 from sslplug.contracts.tasks import AnyTask, tasks_of
 from sslplug.contracts.view import Target, View, Views
@@ -40,6 +40,7 @@ __all__ = [
     "Objective",
     "Options",
     "Order",
+    "PairFeatures",
     "Plugin",
     "Progress",
     "RankingPart",

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from sslplug.contracts import AnyTask, MeasuredTask, RawFeatures, Task
+from sslplug.contracts import AnyTask, MeasuredTask, RankingTask, RawFeatures, Task
 from sslplug.errors import UsageError
 from sslplug.evaluation.clusters import KMeans
 from sslplug.evaluation.judging import EvaluateOptions, Judging
 from sslplug.evaluation.labelled import judge_labelled
 from sslplug.evaluation.measured import judge_measured
 from sslplug.evaluation.probe import Probe
+from sslplug.evaluation.ranking.judge import judge_ranking
 from sslplug.evaluation.score import Score
 
 JUDGES: Mapping[type, Callable[[Any, Judging], list[Score]]] = {
     Task: judge_labelled,
+    RankingTask: judge_ranking,
     MeasuredTask: judge_measured,
 }
 """Form of task -> the function that judges it."""

@@ -13,6 +13,7 @@ from sslplug.contracts import Choice, Options, RawFeatures, Role, Task
 from sslplug.evaluation.clusters import KMeans
 from sslplug.evaluation.finetune import FinetuneOptions
 from sslplug.evaluation.probe import Probe
+from sslplug.evaluation.ranking.options import RankingOptions
 from sslplug.evaluation.trees import LightGbmOptions
 from sslplug.evaluation.vectorise import Numerics
 
@@ -37,10 +38,14 @@ class EvaluateOptions(Options):
     )
     splits: int = Field(default=0, ge=0, description="how many of a task's splits to use; 0 = all")
     published: dict[str, float] = Field(
-        default_factory=dict, description="{task: value} others reported for this method and protocol; printed beside ours"
+        default_factory=dict,
+        description="{task: value} or {task/metric: value} others reported for this method and protocol; printed beside ours",
     )
     lightgbm: LightGbmOptions = Field(
         default_factory=lambda: LightGbmOptions(), description="the budget of the boosted trees"
+    )
+    ranking: RankingOptions = Field(
+        default_factory=lambda: RankingOptions(), description="the budget of the controls of ranking tasks"
     )
     finetune: FinetuneOptions | None = Field(
         default=None, description="also train encoder and head together, from pretrained and from untrained parameters"

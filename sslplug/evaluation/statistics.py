@@ -106,7 +106,8 @@ def summarise(scores: Iterable[Score]) -> list[Summary]:
     """One :class:`Summary` for each task, probe, metric and fraction of pretrained features, in the order first seen.
 
     ``scores`` may come from several runs (seeds). Controls of a probe: the same probe on the untrained encoder, and LightGBM
-    on raw features, on the embeddings and on both (k-means: on raw features). LightGBM on the embeddings is a row of its own
+    on raw features, on the embeddings and on both (k-means: on raw features), and what judged raw features alone (popularity,
+    item-kNN, a measured task's baselines). LightGBM on the embeddings is a row of its own
     only where it is one of the recipe's probes: it then also judged the untrained encoder, or there are no controls.
 
     Holm's family are the comparisons by primary metric (the first of each task) over all tasks, probes and fractions; other
@@ -154,13 +155,14 @@ def _summary(place: tuple[str, str, str, float], probe: str, columns: dict[tuple
     controls, comparisons = {}, []
     for name, features in columns:
         same_probe = name == probe and features in ("untrained", "raw", "both")
+        peer = features == "raw" and (name, "pretrained") not in columns
         trees = (
             name in _TREES
             and (name, "raw") in columns
             and features in ("raw", "pretrained", "both")
             and (name, features) != (probe, "pretrained")
         )
-        if same_probe or trees:
+        if same_probe or peer or trees:
             other = columns[name, features]
             label = f"{name} on {features}"
             controls[label] = interval(list(_observations(other).values()))

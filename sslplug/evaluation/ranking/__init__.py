@@ -1,0 +1,1 @@
+"""Judging ranking tasks: exact full ranking, its metrics, and the controls beside it."""

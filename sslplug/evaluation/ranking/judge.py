@@ -1,0 +1,222 @@
+"""Judging ranking tasks by full ranking: trained and untrained encoder, popularity, item-kNN, LightGBM lambdarank."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sslplug.contracts import RankingTask
+from sslplug.errors import DataError
+from sslplug.evaluation.columns import level_of
+from sslplug.evaluation.judging import Judging
+from sslplug.evaluation.paired import means_without, row_groups
+from sslplug.evaluation.ranking.lambdarank import SOURCES, PairColumns, Source, answered, fit, retrieve
+from sslplug.evaluation.ranking.metrics import measure_lists
+from sslplug.evaluation.ranking.neighbours import ItemNeighbours, Popularity
+from sslplug.evaluation.ranking.questions import Questions, interactions, questions
+from sslplug.evaluation.ranking.top import Lists, Scorer, best, inner_products
+from sslplug.evaluation.score import Score, only_split
+from sslplug.randomness import Rng
+
+PROBE = "ranking"
+"""The probe's name in scores of embeddings, which are ranked by their similarity and by nothing that is fitted."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The lists of one model for the test questions, and the seconds they took."""
+
+    lists: Lists
+    seconds: float
+
+    @classmethod
+    def timed(cls, make: Callable[[], Lists]) -> Answer:
+        """Make the lists."""
+        began = time.perf_counter()
+        lists = make()
+        return cls(lists, time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Rankers:
+    """What scores every candidate: a function of questions each.
+
+    similar  of the pretrained embeddings;  popularity, neighbours: from training interactions
+    """
+
+    similar: Callable[[Questions], Scorer]
+    popularity: Callable[[Questions], Scorer]
+    neighbours: Callable[[Questions], Scorer]
+
+    def lists(self, asked: Questions, k: int) -> dict[str, Lists]:
+        """The ``k`` best of each."""
+        scorers = {"similar": self.similar, "popularity": self.popularity, "neighbours": self.neighbours}
+        return {name: _best(scorer(asked), asked, k) for name, scorer in scorers.items()}
+
+
+def judge_ranking(task: RankingTask, judging: Judging) -> list[Score]:
+    """Every score of a ranking task, on the test questions: "ranking" on pretrained; with controls also "ranking" on untrained,
+    "popularity" and "item_knn" on raw, "lightgbm" on raw, pretrained and both.
+
+    LightGBM learns from validation questions; where there are none, or nothing of theirs is retrieved, it is left out, and that
+    is said. Raises DataError where a level is missing or has other rows than the task names.
+    """
+    vectors = {name: _vectors(task, name, levels) for name, levels in judging.features.items()}
+    test, options = questions(task, "test"), judging.options
+    depth = max(*task.cutoffs, options.ranking.retrieve if options.controls else 1)
+    answers: dict[tuple[str, str], Answer] = {}
+    for name, pair in vectors.items():
+        if name == "pretrained" or options.controls:
+            scorer = _similar(task, *pair)(test)
+            answers[PROBE, name] = Answer.timed(lambda scorer=scorer: _best(scorer, test, depth))  # type: ignore[misc]
+    if options.controls:
+        answers |= _controls(task, judging, vectors["pretrained"], test, answers[PROBE, "pretrained"], depth)
+    scores, told = [], []
+    for (probe, features), answer in answers.items():
+        values = measure_lists(answer.lists, test.relevant, task.cutoffs, task.slices)
+        found = _scores(task, probe, features, values, test, answer.seconds, judging.seed)
+        scores += found
+        told.append(f"{probe} on {features} {found[0].value:.4f}")
+    asked = f"{len(test)} queries, all {task.candidates} candidates"
+    judging.announce(f"{task.name}, {asked}: {scores[0].metric}, " + ", ".join(told))
+    return scores
+
+
+def _controls(
+    task: RankingTask, judging: Judging, pair: tuple[np.ndarray, np.ndarray], test: Questions, model: Answer, depth: int
+) -> dict[tuple[str, str], Answer]:
+    known, options = interactions(task), judging.options.ranking
+    if not known.nnz:
+        judging.announce(f"{task.name}: no training interactions; popularity, item_knn and lightgbm are left out.")
+        return {}
+    popularity = Popularity.of(known)
+    near = ItemNeighbours.of(known, options.neighbours, options.shrink)
+    rankers = Rankers(
+        _similar(task, *pair), lambda asked: popularity.scorer(len(asked)), lambda asked: near.scorer(asked.profile)
+    )
+    answers = {
+        ("popularity", "raw"): Answer.timed(lambda: _best(rankers.popularity(test), test, depth)),
+        ("item_knn", "raw"): Answer.timed(lambda: _best(rankers.neighbours(test), test, depth)),
+    }
+    lists = {
+        "similar": model.lists, "popularity": answers["popularity", "raw"].lists, "neighbours": answers["item_knn", "raw"].lists
+    }  # fmt: skip
+    columns = PairColumns(popularity, near, task.pairs, *_scaled(task, *pair), options.widest_product)
+    return answers | _lambdarank(task, judging, rankers, columns, test, lists)
+
+
+def _lambdarank(
+    task: RankingTask, judging: Judging, rankers: Rankers, columns: PairColumns, test: Questions, lists: Mapping[str, Lists]
+) -> dict[tuple[str, str], Answer]:
+    """LightGBM on raw, pretrained and both, by one set of validation questions."""
+    options, val = judging.options.ranking, questions(task, "val")
+    rng = Rng.root(judging.seed).fork("lambdarank", task.name)
+    drawn = rng.numpy().permutation(len(val))[: options.queries]
+    held = max(1, round(options.holdout * len(drawn)))
+    parts = [val.take(np.sort(drawn[held:])), val.take(np.sort(drawn[:held]))]
+    if not all(map(len, parts)):
+        judging.announce(
+            f"{task.name}: {len(val)} validation queries; lightgbm learns from these and is left out. A validation part of two "
+            "queries or more brings it back."
+        )
+        return {}
+    near = [rankers.lists(part, options.retrieve) for part in parts]
+    answers: dict[tuple[str, str], Answer] = {}
+    for source in SOURCES:
+        names = _retrieving(source)
+        learn, hold = (
+            (part, answered(retrieve([own[name] for name in names], part.relevant)))
+            for part, own in zip(parts, near, strict=True)
+        )
+        if not len(learn[1].places) or not len(hold[1].places):
+            judging.announce(
+                f"{task.name}: nothing relevant among the candidates retrieved; lightgbm on {source} is left out."
+            )
+            continue
+        short = [_shortened(lists[name], options.retrieve) for name in names]
+        answers["lightgbm", source] = Answer.timed(
+            lambda learn=learn, hold=hold, short=short, source=source: fit(  # type: ignore[misc]
+                columns, source, learn, hold, task.cutoffs[0], options, rng.key
+            ).lists(test, short, max(task.cutoffs))
+        )
+    return answers
+
+
+def _retrieving(source: Source) -> tuple[str, ...]:
+    """Whose lists give the candidates: raw features know no embedding."""
+    return ("popularity", "neighbours") if source == "raw" else ("popularity", "neighbours", "similar")
+
+
+def _shortened(lists: Lists, k: int) -> Lists:
+    return Lists(lists.candidates[:, :k], lists.scores[:, :k])
+
+
+def _best(scorer: Scorer, asked: Questions, k: int) -> Lists:
+    return best(scorer, len(asked), asked.relevant.shape[1], k, asked.seen, asked.relevant)
+
+
+def _scaled(task: RankingTask, query: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides as their inner product is the task's similarity."""
+    if task.similarity == "dot":
+        return query, candidate
+    unit = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (query, candidate)]
+    return unit[0], unit[1]
+
+
+def _similar(task: RankingTask, query: np.ndarray, candidate: np.ndarray) -> Callable[[Questions], Scorer]:
+    """The task's similarity of a query's embedding to every candidate's."""
+    query, candidate = _scaled(task, query, candidate)
+    return lambda asked: inner_products(query[asked.queries], candidate)
+
+
+def _vectors(task: RankingTask, name: str, levels: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The embeddings of queries and candidates."""
+    query, candidate = (level_of(task.name, level, name, levels) for level in (task.query, task.level))
+    where = f"Task {task.name!r}, {name} encoder"
+    if len(candidate) != task.candidates:
+        raise DataError(f"{where}: {len(candidate)} rows of level {task.level!r} for {task.candidates} candidates.")
+    last = max(int(part.queries.max()) for part in task.parts.values() if len(part.queries))
+    if last >= len(query):
+        raise DataError(f"{where}: the task asks for row {last} of level {task.query!r}, which has {len(query)} rows.")
+    if query.shape[1] != candidate.shape[1]:
+        raise DataError(
+            f"{where}: level {task.query!r} has {query.shape[1]} columns, level {task.level!r} {candidate.shape[1]}; a ranking by "
+            "similarity needs as many."
+        )
+    return query, candidate
+
+
+def _scores(
+    task: RankingTask,
+    probe: str,
+    features: str,
+    values: Mapping[str, np.ndarray],
+    test: Questions,
+    seconds: float,
+    seed: int,
+) -> list[Score]:
+    group = row_groups(test.queries)
+    known = interactions(task).nnz
+    return [
+        Score(
+            task.name,
+            task.protocol,
+            probe,
+            features,
+            metric,
+            1.0,
+            only_split(task.drawn, seed),
+            float(np.nanmean(array)),
+            seconds,
+            True,
+            seed,
+            known,
+            test.relevant.nnz,
+            () if place else means_without(array, group),
+        )
+        for place, (metric, array) in enumerate(values.items())
+        if not np.isnan(array).all()
+    ]
