@@ -1,0 +1,1 @@
+"""One-dimensional spectra for sslplug."""

@@ -1,0 +1,3 @@
+from sslplug.testing import conformance
+
+test_conformance = conformance("spectra")
