@@ -8,7 +8,6 @@ from types import MappingProxyType
 from sslplug.contracts import Component, tags
 from sslplug_recsys.towers import masked_items, pairs, two_tower
 from sslplug_recsys.towers.sampled_softmax import SAMPLED_SOFTMAX
-from sslplug_recsys.towers.staged import STAGED
 
 TOWER_VIEWS: Mapping[str, Component] = MappingProxyType(
     {
@@ -31,4 +30,4 @@ TOWER_ENCODERS: Mapping[str, Component] = MappingProxyType(
         )
     }
 )
-TOWER_METHODS: Mapping[str, Component] = MappingProxyType({"sampled_softmax": SAMPLED_SOFTMAX, "staged": STAGED})
+TOWER_METHODS: Mapping[str, Component] = MappingProxyType({"sampled_softmax": SAMPLED_SOFTMAX})
