@@ -56,16 +56,17 @@ class Branch:
 
 def product(graph: Graph, table: Tensor) -> Tensor:
     """(N, d) = A^ table."""
-    return _bags(graph.offsets, graph.neighbours, graph.values, table)
+    return bags(graph.offsets, graph.neighbours, graph.values, table)
 
 
 def product_rows(graph: Graph, table: Tensor, rows: Tensor) -> Tensor:
     """(k, d): the ``rows`` (k,) int64 of A^ table."""
     offsets, places = spans(graph.offsets, rows)
-    return _bags(offsets.to(graph.offsets.dtype), graph.neighbours[places], graph.values[places], table)
+    return bags(offsets.to(graph.offsets.dtype), graph.neighbours[places], graph.values[places], table)
 
 
-def _bags(offsets: Tensor, indices: Tensor, values: Tensor, table: Tensor) -> Tensor:
+def bags(offsets: Tensor, indices: Tensor, values: Tensor, table: Tensor) -> Tensor:
+    """(n, d): row i = sum over e in offsets[i]..offsets[i + 1] of values[e] * table[indices[e]]. No gradient."""
     return F.embedding_bag(
         indices, table, offsets, mode="sum", per_sample_weights=values.to(table.dtype), include_last_offset=True
     )

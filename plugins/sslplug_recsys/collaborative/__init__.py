@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sslplug.contracts import Component, tags
-from sslplug_recsys.collaborative import lightgcn, method, triples
+from sslplug_recsys.collaborative import dccf, dccf_method, lightgcn, method, triples
 
 COLLABORATIVE_VIEWS: Mapping[str, Component] = MappingProxyType(
     {
@@ -24,6 +24,12 @@ COLLABORATIVE_VIEWS: Mapping[str, Component] = MappingProxyType(
 
 COLLABORATIVE_ENCODERS: Mapping[str, Component] = MappingProxyType(
     {
+        "dccf": Component(
+            dccf.DccfOptions,
+            dccf.build,
+            "Graph, global intents and adaptive masks in every layer (DCCF)",
+            tags("level:user", "level:item", "level:pair", "intents"),
+        ),
         "lightgcn": Component(
             lightgcn.LightGcnOptions,
             lightgcn.build,
@@ -40,6 +46,12 @@ COLLABORATIVE_METHODS: Mapping[str, Component] = MappingProxyType(
             method.build,
             "A ranking loss and any contrastive terms on one propagation a step (SGL, SimGCL, XSimGCL, LightGCL, NCL, DirectAU)",
             needs=method.needs,
+        ),
+        "dccf": Component(
+            dccf_method.DccfMethodOptions,
+            dccf_method.build,
+            "BPR, and the graph's signal against intents and masks in every layer (DCCF)",
+            needs=tags("pair", "negatives", "intents", "score:views"),
         ),
     }
 )

@@ -10,8 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Options, Progress
+from sslplug.contracts import Options, Progress, View
+from sslplug.errors import UsageError
 from sslplug.randomness import Rng
+from sslplug_recsys.collaborative.graph_table import GraphTable
 from sslplug_recsys.collaborative.lightgcn import LightGcn
 from sslplug_recsys.propagation import Branch, Reading
 
@@ -44,6 +46,17 @@ class Sides:
     def of(cls, user: Tensor, item: Tensor, negative: Tensor | None) -> Sides:
         """With the distinct nodes found."""
         return cls(user, item, negative, torch.unique(user), torch.unique(item))
+
+
+def sides_of(views: Sequence[View], encoder: GraphTable) -> Sides:
+    """A batch's views as rows by role. Raises UsageError where a side is missing."""
+    rows = {view.role: encoder.nodes(view) for view in views}
+    if not {"user", "item"} <= rows.keys():
+        raise UsageError(
+            f"Collaborative methods need views of roles user and item; they got {', '.join(rows) or 'none'}. "
+            "Choose views: triples."
+        )
+    return Sides.of(rows["user"], rows["item"], rows.get("negative"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,15 +25,18 @@ from torch import Tensor, nn
 from sslplug.contracts import Assembly, Options, Progress, Tags, Views
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
-from sslplug_recsys.collaborative.contrast import Contrast, Sides
+from sslplug_recsys.collaborative.contrast import Contrast, sides_of
 from sslplug_recsys.collaborative.graph_contrast import GraphContrast, GraphOptions
 from sslplug_recsys.collaborative.layer_contrast import LayerContrast, LayerOptions
 from sslplug_recsys.collaborative.lightgcn import LightGcn
 from sslplug_recsys.collaborative.noise_contrast import NoiseContrast, NoiseOptions
+from sslplug_recsys.collaborative.prototype_contrast import PrototypeContrast, PrototypeOptions
 from sslplug_recsys.collaborative.ranking import BprOptions, PenaltyOptions, RankingOptions, penalty, ranking
+from sslplug_recsys.collaborative.structure_contrast import StructureContrast, StructureOptions
+from sslplug_recsys.collaborative.svd_contrast import SvdContrast, SvdOptions
 from sslplug_recsys.propagation import Branch, Noise, Reading
 
-TermOptions = NoiseOptions | LayerOptions | GraphOptions
+TermOptions = NoiseOptions | LayerOptions | GraphOptions | SvdOptions | StructureOptions | PrototypeOptions
 
 
 class CollaborativeOptions(Options):
@@ -56,20 +59,10 @@ class Collaborative(nn.Module):
         self.weights = [weight for weight, _ in contrasts]
         self.contrasts = nn.ModuleList(contrast for _, contrast in contrasts)
 
-    def sides(self, batch: Any, rng: Rng) -> Sides:
-        """The batch's rows by role. Raises UsageError where views lack a side."""
-        rows = {view.role: self.encoder.nodes(view) for view in self.views(batch, rng)}
-        if not {"user", "item"} <= rows.keys():
-            raise UsageError(
-                f"Method 'collaborative' needs views of roles user and item; it got {', '.join(rows) or 'none'}. "
-                "Choose views: triples."
-            )
-        return Sides.of(rows["user"], rows["item"], rows.get("negative"))
-
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """The terms of one batch."""
         encoder, o = self.encoder, self.options
-        sides = self.sides(batch, rng)
+        sides = sides_of(self.views(batch, rng), self.encoder)
         parts = [rows for rows in (sides.user, sides.item, sides.negative) if rows is not None]
         rows = torch.cat(parts)
         wants = [term.wants(sides, encoder, rng.fork("contrast", n)) for n, term in enumerate(self.contrasts)]  # type: ignore[operator]
@@ -103,7 +96,7 @@ class Collaborative(nn.Module):
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Final rows of users and items, without noise."""
         with torch.no_grad():
-            sides = self.sides(batch, rng)
+            sides = sides_of(self.views(batch, rng), self.encoder)
             final = self.encoder.final
             readings = (Reading(final, sides.user), Reading(final, sides.item))
             user, item = self.encoder.propagate([Branch(readings)])
@@ -115,12 +108,9 @@ def needs(options: CollaborativeOptions) -> Tags:
     found = {"pair", "propagates"}
     if options.ranking.name == "bpr":
         found.add("negatives")
-    if any(term.name in _COMPARING for term in options.contrasts):
+    if any(not isinstance(term, SvdOptions) for term in options.contrasts):
         found.add("score:views")
     return frozenset(found)
-
-
-_COMPARING = ("noise", "layer", "graph")
 
 
 def build(options: CollaborativeOptions, assembly: Assembly) -> Collaborative:
@@ -130,14 +120,20 @@ def build(options: CollaborativeOptions, assembly: Assembly) -> Collaborative:
     names = [term.name for term in options.contrasts]
     if len(set(names)) < len(names):
         raise UsageError(f"method.contrasts: {', '.join(names)}; expected each kind of term once.")
-    contrasts = [(term.weight, _contrast(term, assembly)) for term in options.contrasts]
+    contrasts = [(term.weight, _contrast(term, assembly, encoder)) for term in options.contrasts]
     return Collaborative(options, assembly.views, encoder, contrasts)
 
 
-def _contrast(options: TermOptions, assembly: Assembly) -> Contrast:
+def _contrast(options: TermOptions, assembly: Assembly, encoder: LightGcn) -> Contrast:
+    if isinstance(options, SvdOptions):
+        return SvdContrast(options, encoder)
     objective = assembly.objective(assembly.dims["pair"])
     if isinstance(options, NoiseOptions):
         return NoiseContrast(options, objective)
     if isinstance(options, LayerOptions):
         return LayerContrast(options, objective)
-    return GraphContrast(options, objective)
+    if isinstance(options, GraphOptions):
+        return GraphContrast(options, objective)
+    if isinstance(options, StructureOptions):
+        return StructureContrast(options, objective)
+    return PrototypeContrast(options, objective, encoder)
