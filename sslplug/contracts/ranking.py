@@ -144,7 +144,7 @@ class RankingTask:
 
     def _asked(self, part: RankingPart) -> np.ndarray:
         """(pairs,) query row times candidates plus candidate of all that is relevant."""
-        rows, columns = divmod(entries(part.relevant), self.candidates)
+        rows, columns = np.divmod(entries(part.relevant), self.candidates)
         asked: np.ndarray = part.queries[rows] * self.candidates + columns
         return asked
 

@@ -43,6 +43,8 @@ class TableRow:
     fraction   share of the labels fitted with;  n  observations behind the mean
     published  the published number in the metric's own unit, where the recipe gives one
     collapsed  why the run counts as collapsed, or empty
+    primary    the metric that the verdict is about; the others stand in the table and are not tested
+    labelled   whether anything was fitted on labels
     """
 
     task: str
@@ -58,6 +60,8 @@ class TableRow:
     controls: tuple[ControlRow, ...] = ()
     published: float | None = None
     collapsed: str = ""
+    primary: bool = True
+    labelled: bool = True
 
     @property
     def name(self) -> str:
@@ -88,7 +92,7 @@ def verdict(row: TableRow) -> str:
     parts = [f"{word} {' and '.join(names)}" for word, names in groups.items() if names]
     said = "; ".join(parts) if parts else "stands without a control"
     collapsed = f" The run COLLAPSED: {row.collapsed.removeprefix('Collapsed: ').rstrip('.')}." if row.collapsed else ""
-    where = f"{row.task} ({row.protocol}, {100 * row.fraction:g}% of labels)"
+    where = f"{row.task} ({row.protocol}{f', {100 * row.fraction:g}% of labels' if row.labelled else ''})"
     return f"{where}: {row.name}, {row.metric} {row.mean:.4f}, {said}.{collapsed}"
 
 
@@ -101,7 +105,8 @@ def result_table(rows: Sequence[TableRow], title: str = "") -> Table:
     ):  # fmt: skip
         table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
-        head = (f"{row.task} ({row.protocol})", f"{100 * row.fraction:g}%", row.name, row.metric)
+        labels = f"{100 * row.fraction:g}%" if row.labelled else "-"
+        head = (f"{row.task} ({row.protocol})", labels, row.name, row.metric)
         _add(table, (*head, f"{row.mean:.4f}", _interval(row.low, row.high), str(row.n), "", ""), bold=True)
         for control in row.controls:
             p = "-" if control.p_holm is None else _p(control.p_holm)
@@ -117,12 +122,12 @@ def result_table(rows: Sequence[TableRow], title: str = "") -> Table:
 
 
 def show_table(rows: Sequence[TableRow], title: str = "", stream: TextIO | None = None) -> None:
-    """Prints the table, then a verdict a row. Outside a terminal the table keeps its full width."""
+    """Prints the table, then a verdict a row of a primary metric. Outside a terminal the table keeps its full width."""
     console = Console(file=stream or sys.stdout, highlight=False)
     if not console.is_terminal:
         console = Console(file=stream or sys.stdout, highlight=False, width=200)
     console.print(result_table(rows, title))
-    for row in rows:
+    for row in filter(lambda row: row.primary, rows):
         console.print(verdict(row), markup=False, soft_wrap=True)
 
 

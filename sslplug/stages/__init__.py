@@ -1,9 +1,10 @@
-"""Stages: train, evaluate, embed, export, compare. They hand over through the run folder; tables in memory do without."""
+"""Stages: train, evaluate, embed, recommend, export, compare. The run folder is between them; tables in memory do without."""
 
 from sslplug.stages.embeddings import embed, export
 from sslplug.stages.evaluate import evaluate
 from sslplug.stages.memory import Trained, embed_memory, fit_memory
 from sslplug.stages.recipes import schema
+from sslplug.stages.recommend import recommend
 from sslplug.stages.report import compare, doctor
 from sslplug.stages.train import resume, train
 
@@ -16,6 +17,7 @@ __all__ = [
     "evaluate",
     "export",
     "fit_memory",
+    "recommend",
     "resume",
     "schema",
     "train",

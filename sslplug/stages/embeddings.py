@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sslplug.build import build_data, build_encoder
+from sslplug.contracts import DomainData, RankingTask, tasks_of
 from sslplug.errors import RunFolderError, UsageError
 from sslplug.evaluation import embed as embed_rows
 from sslplug.recipe import dump
@@ -27,9 +28,35 @@ from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
 
 
-def write_embeddings(file: Path, rows: np.ndarray) -> None:
-    """(n, d) float32 rows as Parquet: ``row``, ``e0`` ... Published by a rename; RunFolderError when the disk refuses."""
-    columns = {"row": np.arange(len(rows))} | {f"e{column}": rows[:, column] for column in range(rows.shape[1])}
+def write_levels(file: Path, levels: Mapping[str, np.ndarray], data: DomainData) -> list[Path]:
+    """The embeddings of the data's level in ``file``, and those of each other level that a ranking task names in a file beside it
+    (:func:`level_file`), with the rows' names where the task knows them. Returns the files."""
+    ranked = tasks_of(RankingTask, data.tasks).values()
+    names = {task.query: task.query_names for task in ranked} | {task.level: task.candidate_names for task in ranked}
+    written = []
+    for level in dict.fromkeys([data.level, *names]):
+        if level in levels:
+            written.append(level_file(file, level, data.level))
+            write_embeddings(written[-1], levels[level], names.get(level))
+    return written
+
+
+def level_file(file: Path, level: str, main: str) -> Path:
+    """Where a level's embeddings lie: ``file`` for the data's own level, else ``<file>.<level>.parquet``.
+
+    >>> level_file(Path("out/rows.parquet"), "user", "item").name
+    'rows.user.parquet'
+    """
+    return file if level == main else file.with_name(f"{file.stem}.{level}{file.suffix}")
+
+
+def write_embeddings(file: Path, rows: np.ndarray, names: Sequence[str] | None = None) -> None:
+    """(n, d) float32 rows as Parquet: ``row``, ``name`` where rows are named, ``e0`` ... Published by a rename.
+
+    RunFolderError when the disk refuses.
+    """
+    columns: dict[str, Any] = {"row": np.arange(len(rows))} | ({} if names is None else {"name": list(names)})
+    columns |= {f"e{column}": rows[:, column] for column in range(rows.shape[1])}
     hidden = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,8 +69,12 @@ def write_embeddings(file: Path, rows: np.ndarray) -> None:
         ) from error
 
 
-def embed(run: Path, *, data: str | None, overrides: Sequence[str], out: Path, device: str, data_root: Path | None) -> None:
+def embed(
+    run: Path, *, data: str | None, overrides: Sequence[str], out: Path, device: str, data_root: Path | None
+) -> list[Path]:
     """Embed data with a run's trained encoder: its own data, or another of the same kind named by ``data`` or overrides.
+
+    Returns the files: ``out`` for the data's level, one beside it for each other level that a ranking task names.
 
     New rows are encoded by what the run fitted on its training data (scalers, vocabularies); nothing is fitted anew.
     Raises UsageError when the new data does not fit the encoder.
@@ -59,7 +90,19 @@ def embed(run: Path, *, data: str | None, overrides: Sequence[str], out: Path, d
         say(complaint)
     encoder = build_encoder(resolved, rows.spec, where)
     load_encoder(encoder, encoder_weights(found), str(run), rows.description)
-    write_embeddings(out, embed_rows(encoder, rows.rows(), where)[rows.level])
+    return write_levels(out, embed_rows(encoder, rows.rows(), where), rows)
+
+
+def read_embeddings(file: Path) -> np.ndarray:
+    """(n, d) float32 rows that :func:`write_embeddings` wrote. RunFolderError where they are missing or damaged."""
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunFolderError(
+            f"{file}: no embeddings can be read there ({error}); `sslplug evaluate` writes them."
+        ) from error
+    columns = [name for name in table.column_names if name not in ("row", "name")]
+    return np.stack([table[name].to_numpy() for name in columns], axis=1)
 
 
 def export(run: Path, out: Path) -> None:

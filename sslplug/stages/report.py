@@ -8,6 +8,7 @@ import platform
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from sslplug import discovery
 from sslplug.errors import RunFolderError
 from sslplug.evaluation import Score
+from sslplug.evaluation.judge import UNLABELLED, shown
 from sslplug.evaluation.statistics import Summary, summarise
 from sslplug.reporting.comparison import write_comparison
 from sslplug.reporting.curve import show_curve, write_curve
@@ -31,7 +33,7 @@ def show(folders: Sequence[Path], name: str = "") -> None:
     rows = table_rows(records)
     if not rows:
         kept = ", ".join(str(folder / "embeddings.parquet") for folder in folders)
-        say(f"The data has no labelled task, so there is nothing to judge. The embeddings: {kept}")
+        say(f"The data has no task, so there is nothing to judge. The embeddings: {kept}")
         return
     name = name or f"{records[0].recipe['plugin']}/{records[0].recipe['name']}"
     seeds = sorted({int(record.recipe["seed"]) for record in records})
@@ -44,16 +46,22 @@ def show(folders: Sequence[Path], name: str = "") -> None:
 
 
 def table_rows(records: Sequence[RunRecord]) -> list[TableRow]:
-    """One row for each task, probe, primary metric and fraction of runs of one recipe."""
+    """One row for each task, probe, metric that is shown, and fraction of runs of one recipe; the primary metric first."""
     scores = [score for record in records for score in _scores(record)]
     collapsed = "; ".join(sorted({str(r.metrics["collapsed"]) for r in records if r.metrics.get("collapsed")}))
     published = records[0].recipe.get("evaluate", {}).get("published", {})
-    first_metric: dict[tuple[str, str, float], str] = {}
+    summaries = summarise(scores)
+    metrics: dict[tuple[str, str, float], list[str]] = defaultdict(list)
+    for summary in summaries:
+        metrics[summary.task, summary.probe, summary.fraction].append(summary.metric)
     rows = []
-    for summary in summarise(scores):
-        place = (summary.task, summary.probe, summary.fraction)
-        if first_metric.setdefault(place, summary.metric) == summary.metric:
-            rows.append(_table_row(summary, collapsed, published.get(summary.task) if summary.fraction == 1.0 else None))
+    for summary in summaries:
+        known = metrics[summary.task, summary.probe, summary.fraction]
+        if summary.metric in shown(summary.probe, known):
+            primary = summary.metric == known[0]
+            said = published.get(f"{summary.task}/{summary.metric}", published.get(summary.task) if primary else None)
+            row = _table_row(summary, collapsed, said if summary.fraction == 1.0 else None)
+            rows.append(replace(row, primary=primary, labelled=summary.probe not in UNLABELLED))
     return rows
 
 
@@ -69,7 +77,7 @@ def compare(runs: Sequence[Path], logdir: Path | None) -> None:
         if _scores(record):
             records.append(record)
         elif "scores" in record.metrics:
-            say(f"{folder}: left out, its data has no labelled task to judge.")
+            say(f"{folder}: left out, its data has no task to judge.")
         else:
             say(f"{folder}: left out, it was not judged; `sslplug resume {folder}` goes on with it.")
     if not records:

@@ -18,9 +18,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sslplug.contracts import DataContext, Options, Order, RawFeatures, Split, Target, Task, View
+from sslplug.contracts import AnyTask, DataContext, Options, Order, RawFeatures, Split, Target, Task, View
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
+from sslplug.testing.toy_questions import nearest, same_cluster
 
 
 class ClustersOptions(Options):
@@ -32,6 +33,7 @@ class ClustersOptions(Options):
     width: int = Field(default=6, ge=1, description="numbers a cell")
     signal: float = Field(default=0.8, gt=0, description="size of the class signal; the noise has size 1")
     splits: int = Field(default=5, ge=1, description="number of random splits of the task")
+    further: bool = Field(default=False, description="also a ranking and a measured task: who is of my cluster")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Cells:
     level = "row"
 
     def __init__(
-        self, cells: np.ndarray, tasks: Mapping[str, Task], description: Mapping[str, Any], fitted: Mapping[str, Any]
+        self, cells: np.ndarray, tasks: Mapping[str, AnyTask], description: Mapping[str, Any], fitted: Mapping[str, Any]
     ) -> None:
         n, t, f = cells.shape
         self.cells = cells
@@ -167,7 +169,9 @@ class Clusters(Cells):
         maps = generator.normal(size=(t, f, f)) / np.sqrt(f)
         signal = np.einsum("nf,tfg->ntg", centres[classes], maps)
         cells = options.signal * signal + generator.normal(size=(n, t, f))
-        tasks = {"cluster": self._task(options, classes.astype(np.int64), generator)}
+        tasks: dict[str, AnyTask] = {"cluster": self._task(options, classes.astype(np.int64), generator)}
+        if options.further:
+            tasks |= {task.name: task for task in (same_cluster(classes, generator), nearest(classes, cells))}
         super().__init__(cells.astype(np.float32), tasks, {"name": "clusters", "preprocessing": "none"}, {})
 
     @staticmethod

@@ -20,7 +20,7 @@ from sslplug.evaluation.metrics import higher_is_better
 from sslplug.evaluation.paired import GROUPS, row_groups
 from sslplug.evaluation.ranking.judge import Answer, _controls
 from sslplug.evaluation.ranking.lambdarank import retrieve
-from sslplug.evaluation.ranking.metrics import measure_lists, shown
+from sslplug.evaluation.ranking.metrics import headline, measure_lists
 from sslplug.evaluation.ranking.neighbours import ItemNeighbours, Popularity
 from sslplug.evaluation.ranking.options import RankingOptions
 from sslplug.evaluation.ranking.questions import questions
@@ -84,7 +84,7 @@ def test_short_lists_and_primary_metrics() -> None:
     assert found["recall@3"].tolist() == [0.5]
     assert found["coverage@3"].tolist() == [1 / 3]
     assert next(iter(found)) == "ndcg@3"
-    assert shown(list(found)) == ["ndcg@3", "recall@3", "ndcg@3/tail", "recall@3/tail"]
+    assert headline(list(found)) == ["ndcg@3", "recall@3", "ndcg@3/tail", "recall@3/tail"]
     assert all(map(higher_is_better, found))
 
 

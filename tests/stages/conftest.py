@@ -62,6 +62,23 @@ def judged(toy_site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return first, second
 
 
+FURTHER = (
+    "data.further=true", "data.rows=96", "data.splits=1", "train.epochs=2", "evaluate.lightgbm.rounds=5",
+    "evaluate.ranking={rounds: 5, min_child_samples: 5, shrink: [10.0, 0.0]}", "evaluate.finetune.epochs=1",
+    "evaluate.published={same-cluster: 0.7, same-cluster/recall@5: 0.1}",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def ranked(toy_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run whose data also asks to rank and to measure, judged. Only to be read."""
+    runs = tmp_path_factory.mktemp("ranked")
+    with pytest.MonkeyPatch.context() as patch:
+        announce(toy_site, patch)
+        assert run(words(*FURTHER, runs=runs)) == 0
+    return next(runs.rglob("metrics.json")).parent
+
+
 def _seed(folder: Path) -> int:
     found = re.search(r"^seed: (\d+)$", (folder / "recipe.yaml").read_text(), re.MULTILINE)
     assert found

@@ -142,7 +142,7 @@ def test_runs_without_a_labelled_task_are_called_so(
     show([folder])
     assert f"nothing to judge. The embeddings: {folder / 'embeddings.parquet'}" in capsys.readouterr().err
     assert run(["compare", str(folder)]) == 1
-    assert "left out, its data has no labelled task" in capsys.readouterr().err
+    assert "left out, its data has no task" in capsys.readouterr().err
 
 
 def test_published_figures_leave_with_the_data_and_method_they_are_for(toy: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from sslplug.contracts import RankingTask
 from sslplug.errors import DataError
@@ -16,7 +17,9 @@ from sslplug.evaluation.paired import means_without, row_groups
 from sslplug.evaluation.ranking.lambdarank import SOURCES, PairColumns, Source, answered, fit, retrieve
 from sslplug.evaluation.ranking.metrics import measure_lists
 from sslplug.evaluation.ranking.neighbours import ItemNeighbours, Popularity
+from sslplug.evaluation.ranking.options import RankingOptions
 from sslplug.evaluation.ranking.questions import Questions, interactions, questions
+from sslplug.evaluation.ranking.similarity import scaled
 from sslplug.evaluation.ranking.top import Lists, Scorer, best, inner_products
 from sslplug.evaluation.score import Score, only_split
 from sslplug.randomness import Rng
@@ -93,7 +96,8 @@ def _controls(
         judging.announce(f"{task.name}: no training interactions; popularity, item_knn and lightgbm are left out.")
         return {}
     popularity = Popularity.of(known)
-    near = ItemNeighbours.of(known, options.neighbours, options.shrink)
+    val = _sample(task, judging)
+    near = _neighbours(task, known, options, val)
     rankers = Rankers(
         _similar(task, *pair), lambda asked: popularity.scorer(len(asked)), lambda asked: near.scorer(asked.profile)
     )
@@ -104,19 +108,45 @@ def _controls(
     lists = {
         "similar": model.lists, "popularity": answers["popularity", "raw"].lists, "neighbours": answers["item_knn", "raw"].lists
     }  # fmt: skip
-    columns = PairColumns(popularity, near, task.pairs, *_scaled(task, *pair), options.widest_product)
-    return answers | _lambdarank(task, judging, rankers, columns, test, lists)
+    columns = PairColumns(popularity, near, task.pairs, *scaled(task, *pair), options.widest_product)
+    return answers | _lambdarank(task, judging, rankers, columns, val, test, lists)
+
+
+def _sample(task: RankingTask, judging: Judging) -> Questions:
+    """The validation questions that controls learn from, in an order drawn by the seed."""
+    val = questions(task, "val")
+    drawn = Rng.root(judging.seed).fork("controls", task.name).numpy().permutation(len(val))
+    return val.take(drawn[: judging.options.ranking.queries])
+
+
+def _neighbours(task: RankingTask, known: sparse.csr_matrix, options: RankingOptions, val: Questions) -> ItemNeighbours:
+    """Item neighbours with the shrinkage that ranks validation questions best; the first of equal ones."""
+    kept, top = None, -1.0
+    for shrink in options.shrink:
+        near = ItemNeighbours.of(known, options.neighbours, shrink)
+        if not len(val) or len(options.shrink) == 1:
+            return near
+        lists = _best(near.scorer(val.profile), val, task.cutoffs[0])
+        ndcg = float(measure_lists(lists, val.relevant, task.cutoffs[:1], {})[f"ndcg@{task.cutoffs[0]}"].mean())
+        if kept is None or ndcg > top:
+            kept, top = near, ndcg
+    assert kept is not None  # the options hold one shrinkage at least
+    return kept
 
 
 def _lambdarank(
-    task: RankingTask, judging: Judging, rankers: Rankers, columns: PairColumns, test: Questions, lists: Mapping[str, Lists]
+    task: RankingTask,
+    judging: Judging,
+    rankers: Rankers,
+    columns: PairColumns,
+    val: Questions,
+    test: Questions,
+    lists: Mapping[str, Lists],
 ) -> dict[tuple[str, str], Answer]:
     """LightGBM on raw, pretrained and both, by one set of validation questions."""
-    options, val = judging.options.ranking, questions(task, "val")
-    rng = Rng.root(judging.seed).fork("lambdarank", task.name)
-    drawn = rng.numpy().permutation(len(val))[: options.queries]
-    held = max(1, round(options.holdout * len(drawn)))
-    parts = [val.take(np.sort(drawn[held:])), val.take(np.sort(drawn[:held]))]
+    options, draw = judging.options.ranking, Rng.root(judging.seed).fork("lambdarank", task.name).key
+    held = max(1, round(options.holdout * len(val)))
+    parts = [val.take(np.arange(held, len(val))), val.take(np.arange(min(held, len(val))))]
     if not all(map(len, parts)):
         judging.announce(
             f"{task.name}: {len(val)} validation queries; lightgbm learns from these and is left out. A validation part of two "
@@ -139,7 +169,7 @@ def _lambdarank(
         short = [_shortened(lists[name], options.retrieve) for name in names]
         answers["lightgbm", source] = Answer.timed(
             lambda learn=learn, hold=hold, short=short, source=source: fit(  # type: ignore[misc]
-                columns, source, learn, hold, task.cutoffs[0], options, rng.key
+                columns, source, learn, hold, task.cutoffs[0], options, draw
             ).lists(test, short, max(task.cutoffs))
         )
     return answers
@@ -158,17 +188,9 @@ def _best(scorer: Scorer, asked: Questions, k: int) -> Lists:
     return best(scorer, len(asked), asked.relevant.shape[1], k, asked.seen, asked.relevant)
 
 
-def _scaled(task: RankingTask, query: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides as their inner product is the task's similarity."""
-    if task.similarity == "dot":
-        return query, candidate
-    unit = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (query, candidate)]
-    return unit[0], unit[1]
-
-
 def _similar(task: RankingTask, query: np.ndarray, candidate: np.ndarray) -> Callable[[Questions], Scorer]:
     """The task's similarity of a query's embedding to every candidate's."""
-    query, candidate = _scaled(task, query, candidate)
+    query, candidate = scaled(task, query, candidate)
     return lambda asked: inner_products(query[asked.queries], candidate)
 
 

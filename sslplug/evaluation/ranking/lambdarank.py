@@ -52,7 +52,7 @@ def retrieve(lists: Sequence[Lists], relevant: sparse.csr_matrix) -> Retrieved:
     width = relevant.shape[1]
     rows = np.arange(len(lists[0]))[:, None] * width
     keys = np.unique(np.concatenate([(rows + one.candidates)[one.candidates >= 0] for one in lists]))
-    places, candidates = divmod(keys, width)
+    places, candidates = np.divmod(keys, width)
     return Retrieved(places, candidates, np.isin(keys, entries(relevant)))
 
 

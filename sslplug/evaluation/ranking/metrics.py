@@ -48,7 +48,7 @@ def measure_lists(
     return values
 
 
-def shown(metrics: Sequence[str]) -> list[str]:
+def headline(metrics: Sequence[str]) -> list[str]:
     """The metrics of a ranking that tables print: ndcg and recall at the first cutoff, whole and in slices."""
     cutoff = metrics[0].partition("@")[2]
     return [metric for metric in metrics if metric.split("/")[0] in {f"{name}@{cutoff}" for name in IN_SLICES}]

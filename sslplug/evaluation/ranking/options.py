@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from sslplug.contracts import Options
 
 
 class RankingOptions(Options):
-    """Controls beside a ranking: item-kNN, and LightGBM lambdarank (Burges 2010; Ke et al. 2017) over retrieved candidates."""
+    """Controls beside a ranking: popularity, item-kNN, LightGBM lambdarank (Burges 2010; Ke et al. 2017) over the retrieved."""
 
-    neighbours: int = Field(default=100, ge=1, description="item-kNN: neighbours kept a candidate")
-    shrink: float = Field(default=10.0, ge=0, description="item-kNN: added to the denominator of the cosine")
+    neighbours: int = Field(default=200, ge=1, description="item-kNN: neighbours kept a candidate")
+    shrink: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(10.0, 0.0, 100.0),
+        min_length=1,
+        description="item-kNN: added to the denominator of the cosine; chosen by ndcg on validation queries, else the first",
+    )
     retrieve: int = Field(
         default=100, ge=1, description="lambdarank: candidates from each of popularity, item-kNN, embeddings"
     )
-    queries: int = Field(default=4000, ge=2, description="lambdarank: most validation queries it learns from")
+    queries: int = Field(
+        default=4000, ge=2, description="most validation queries that shrink is chosen by and lambdarank learns from"
+    )
     holdout: float = Field(default=0.25, gt=0, lt=1, description="lambdarank: share of these queries for early stopping")
     rounds: int = Field(default=500, ge=1, description="lambdarank: most boosting rounds")
     patience: int = Field(default=50, ge=1, description="lambdarank: rounds without a better ndcg before stopping")

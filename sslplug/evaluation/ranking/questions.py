@@ -51,9 +51,9 @@ def interactions(task: RankingTask) -> sparse.csr_matrix:
 
 def _without(seen: sparse.csr_matrix, queries: np.ndarray, other: RankingPart) -> sparse.csr_matrix:
     """``seen`` less what the other part asks of the same query rows."""
-    row, column = divmod(entries(other.relevant), seen.shape[1])
+    row, column = np.divmod(entries(other.relevant), seen.shape[1])
     asked = other.queries[row] * seen.shape[1] + column
-    row, column = divmod(entries(seen), seen.shape[1])
+    row, column = np.divmod(entries(seen), seen.shape[1])
     kept = ~np.isin(queries[row] * seen.shape[1] + column, asked)
     values = (np.ones(int(kept.sum()), np.float32), (row[kept], column[kept]))
     return sparse.csr_matrix(values, shape=seen.shape)
