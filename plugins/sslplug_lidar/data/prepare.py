@@ -68,11 +68,11 @@ def thinned(clouds: CloudSet, voxel: float, points: int, rng: Rng) -> CloudSet:
         kept[np.unique(key, return_index=True)[1]] = True
         clouds = clouds.points(kept)
     if points and (clouds.lengths > points).any():
-        drawn = rng.numpy().random(len(clouds.xyz))
-        order = np.lexsort((drawn, clouds.owner))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order)) - np.repeat(clouds.offsets[:-1], clouds.lengths)
-        clouds = clouds.points(rank < points)
+        drawn, kept = rng.numpy().random(len(clouds.xyz)), np.ones(len(clouds.xyz), bool)
+        for cloud in np.flatnonzero(clouds.lengths > points):
+            start, stop = clouds.offsets[cloud], clouds.offsets[cloud + 1]
+            kept[start + np.argpartition(drawn[start:stop], points)[points:]] = False
+        clouds = clouds.points(kept)
     return clouds
 
 
