@@ -60,10 +60,11 @@ class PatchToken(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """(t, k, inputs) -> (t, width)."""
         t, k, inputs = points.shape
-        rows = self.one(points.reshape(t * k, inputs)).view(t, k, -1)
+        rows = self.one(points.reshape(t * k, inputs))
+        rows = rows.view(t, k, rows.shape[1])
         mixed = self.of_point(rows) + self.of_patch(rows.amax(1))[:, None]
         out: Tensor = self.two(mixed.flatten(0, 1))
-        return out.view(t, k, -1).amax(1)
+        return out.view(t, k, out.shape[1]).amax(1)
 
 
 class Block(nn.Module):
