@@ -45,6 +45,7 @@ def test_a_good_task_stands_and_says_its_candidates() -> None:
         ({"seen": csr([0], [3]).tocsc()}, "seen is a csc_matrix; expected a scipy CSR"),
         ({"seen": csr([0])}, "seen has 1 rows for 2 queries"),
         ({"seen": csr([0], [3], width=5)}, r"relevant is \(2, 4\), seen is \(2, 5\)"),
+        ({"profile": csr([0], [3], width=5)}, r"relevant is \(2, 4\), profile is \(2, 5\)"),
         ({"relevant": csr([1, 1], [0])}, r"relevant names 1 entries twice; call sum_duplicates\(\)"),
         ({"seen": csr([0], [2])}, "1 candidates are both relevant and seen, first candidate 2 of query row 5"),
     ],

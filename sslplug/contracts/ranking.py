@@ -24,6 +24,8 @@ class RankingPart:
     queries   (q,) int64 rows of the query level, each once
     relevant  (q, candidates) CSR: what the query wanted; a query without any is not asked
     seen      (q, candidates) CSR: never answered (what the query had before)
+    profile   (q, candidates) CSR: what the query had when it was embedded, which item-kNN ranks by; None: ``seen`` less what the
+              other part asks of the same row. Give it where something that was had may be answered again
 
     Refused with DataError: other types and shapes, entries named twice, a candidate that is both relevant and seen.
     """
@@ -31,6 +33,7 @@ class RankingPart:
     queries: np.ndarray
     relevant: sparse.csr_matrix
     seen: sparse.csr_matrix
+    profile: sparse.csr_matrix | None = None
 
     def __post_init__(self) -> None:
         if self.queries.dtype != np.int64 or self.queries.ndim != 1:
@@ -42,16 +45,17 @@ class RankingPart:
         twice = len(self.queries) - len(np.unique(self.queries))
         if twice:
             raise DataError(f"RankingPart: queries name {twice} rows twice; join what is asked of a row.")
-        for name, matrix in (("relevant", self.relevant), ("seen", self.seen)):
+        matrices = {"relevant": self.relevant, "seen": self.seen}
+        for name, matrix in (matrices if self.profile is None else matrices | {"profile": self.profile}).items():
             _check_matrix(f"RankingPart: {name}", matrix)
             if matrix.shape[0] != len(self.queries):
                 raise DataError(
                     f"RankingPart: {name} has {matrix.shape[0]} rows for {len(self.queries)} queries; expected as many."
                 )
-        if self.relevant.shape != self.seen.shape:
-            raise DataError(
-                f"RankingPart: relevant is {self.relevant.shape}, seen is {self.seen.shape}; expected one shape."
-            )
+            if matrix.shape != self.relevant.shape:
+                raise DataError(
+                    f"RankingPart: relevant is {self.relevant.shape}, {name} is {matrix.shape}; expected one shape."
+                )
         both = np.intersect1d(entries(self.relevant), entries(self.seen), assume_unique=True)
         if len(both):
             row, candidate = divmod(int(both[0]), self.relevant.shape[1])

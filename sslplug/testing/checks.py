@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sslplug.contracts import Plugin
 from sslplug.discovery import load, recipes_of
-from sslplug.testing import data_checks, encoder_checks, recipe_checks, run_checks, view_checks
+from sslplug.testing import data_checks, encoder_checks, question_checks, recipe_checks, run_checks, view_checks
 from sslplug.testing.material import Material, NotApplicable
 
 Check = Callable[..., str]
@@ -54,7 +54,7 @@ def check_plugin(plugin: Plugin | str) -> list[Result]:
 
 def _cases(plugin: Plugin) -> Iterator[Case]:
     material = Material(plugin)
-    for promise, data_check in data_checks.CHECKS.items():
+    for promise, data_check in {**data_checks.CHECKS, **question_checks.CHECKS}.items():
         yield _case(f"data/{promise}", data_check, material)
     for name in plugin.views:
         for promise, check in view_checks.CHECKS.items():

@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sslplug.contracts import Order, Task, tasks_of
+from sslplug.contracts import Order, RankingTask, Task, tasks_of
 from sslplug.errors import SslplugError
 from sslplug.testing.leaves import differences, leaves, snapshot
 from sslplug.testing.material import Material, NotApplicable
@@ -77,10 +77,13 @@ def _instances(batch: Any) -> dict[str, Tensor]:
 
 
 def _small(material: Material) -> int:
-    """A batch size that leaves several steps, where the task's data is large enough; 0 (all) where it is not shared out."""
+    """A batch size that leaves several steps, where the task's data is large enough; 0 (all) where it is not shared out.
+
+    Without a labelled task that tells how many rows there are, the default recipe's own.
+    """
     labelled = tasks_of(Task, material.data.tasks).values()
     rows = max((len(task.labels) for task in labelled if task.members is None), default=0)
-    size = max(2, rows // 8 * 2)
+    size = max(2, rows // 8 * 2) if rows else material.batch_size // 2 * 2
     try:
         material.data.batches(Order(0, 0, batch_size=size))[0]
     except SslplugError:
@@ -140,6 +143,13 @@ def rows_complete(material: Material) -> str:
         have = counts.get(task.level, 0)
         if have < needed or (task.members is None and have != needed):
             return f"task {task.name!r} needs {needed} rows of level {task.level!r}, rows() and the encoder give {have}."
+    for ranked in tasks_of(RankingTask, material.data.tasks).values():
+        last = max(int(part.queries.max()) for part in ranked.parts.values() if len(part.queries))
+        if counts.get(ranked.level, 0) != ranked.candidates or counts.get(ranked.query, 0) <= last:
+            return (
+                f"task {ranked.name!r} ranks {ranked.candidates} rows of level {ranked.level!r} for rows up to {last} of level "
+                f"{ranked.query!r}; rows() and the encoder give {counts.get(ranked.level, 0)} and {counts.get(ranked.query, 0)}."
+            )
     return ""
 
 

@@ -68,10 +68,15 @@ class Material:
     def batch(self, order: Order | None = None) -> Any:
         """The first batch of ``order``, by default as large as the default recipe trains with: what a user's memory holds."""
         if order is None:
-            options = self.default.sections["train"]
-            assert isinstance(options, TrainOptions)  # the schema says so
-            order = Order(seed=0, epoch=0, batch_size=options.batch_size)
+            order = Order(seed=0, epoch=0, batch_size=self.batch_size)
         return self.data.batches(order)[0]
+
+    @property
+    def batch_size(self) -> int:
+        """What the default recipe trains with."""
+        options = self.default.sections["train"]
+        assert isinstance(options, TrainOptions)  # the schema says so
+        return options.batch_size
 
     def picked(self, table: str, name: str) -> Picked:
         """A component: as the default recipe has it, where it does, else with default options."""

@@ -327,7 +327,9 @@ def test_lightgbm_never_sees_what_is_relevant_in_test() -> None:
     for relevant in (test.relevant, mine):
         parts = {"val": task.parts["val"], "test": RankingPart(test.queries, relevant, test.seen)}
         options = EvaluateOptions(ranking=RankingOptions(rounds=20, retrieve=ITEMS, min_child_samples=5))
-        given = Judging(features, lambda task: pytest.fail("no labelled task"), [], LightGbm(LightGbmOptions()), options, 0, str)
+        given = Judging(
+            features, lambda task: pytest.fail("no labelled task"), [], LightGbm(LightGbmOptions()), options, 0, str
+        )
         changed = world(parts=parts)[0]
         asked = questions(changed, "test")
         answer = Answer(best(inner_products(*features["pretrained"].values()), USERS, ITEMS, ITEMS, test.seen), 0.0)
@@ -360,6 +362,9 @@ def test_controls_do_not_know_what_validation_asks_of_the_same_row() -> None:
     asked = questions(task, "test")
     np.testing.assert_array_equal(asked.profile.toarray() > 0, task.parts["val"].seen.toarray() > 0)
     np.testing.assert_array_equal(asked.seen.toarray() > 0, task.parts["test"].seen.toarray() > 0)
+    own = RankingPart(np.arange(USERS), task.parts["test"].relevant, task.parts["test"].seen, task.parts["val"].relevant)
+    given = questions(world(parts={**task.parts, "test": own})[0], "test")
+    np.testing.assert_array_equal(given.profile.toarray() > 0, task.parts["val"].relevant.toarray() > 0)
     shifted = RankingPart(task.parts["val"].queries + USERS, task.parts["val"].relevant, task.parts["val"].seen)
     apart = questions(world(parts={**task.parts, "val": shifted})[0], "test")
     np.testing.assert_array_equal(apart.profile.toarray() > 0, task.parts["test"].seen.toarray() > 0)

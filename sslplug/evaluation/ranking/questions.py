@@ -17,8 +17,8 @@ class Questions:
 
     queries   (q,) int64 rows of the query level
     relevant, seen  (q, candidates) CSR
-    profile   (q, candidates) CSR: what the query had when it was embedded. It is ``seen`` without what the other part asks of the
-              same row: that the embedding did not know, so controls shall not either.
+    profile   (q, candidates) CSR: what the query had when it was embedded: as the part says, else ``seen`` without what the other
+              part asks of the same row. That the embedding did not know, so controls shall not either
     """
 
     queries: np.ndarray
@@ -38,8 +38,9 @@ def questions(task: RankingTask, part: str) -> Questions:
     """The questions of ``part``, "val" or "test"."""
     own, other = task.parts[part], task.parts["test" if part == "val" else "val"]
     asked = np.flatnonzero(np.diff(own.relevant.indptr))
-    seen = own.seen[asked]
-    return Questions(own.queries[asked], own.relevant[asked], seen, _without(seen, own.queries[asked], other))
+    queries, seen = own.queries[asked], own.seen[asked]
+    profile = _without(seen, queries, other) if own.profile is None else own.profile[asked]
+    return Questions(queries, own.relevant[asked], seen, profile)
 
 
 def interactions(task: RankingTask) -> sparse.csr_matrix:
