@@ -210,14 +210,14 @@ class SequenceData:
         )
 
     def rows(self) -> Iterator[View]:
-        """The asked histories, validation first, then every item."""
+        """Every item, then the asked histories, those of the validation part first."""
+        items = torch.arange(self.corpus.items)
+        yield View(Entities(items), ids={"item": items.clone()}, role="item")
         count = len(self.histories)
         for start in range(0, count, ROWS_A_VIEW):
             rows = np.arange(start, min(start + ROWS_A_VIEW, count))
             part = self.histories.between(np.zeros(len(rows), np.int64), self.histories.lengths[rows], rows)
             yield View(packed(part, self.cut.asked[rows % len(self.cut.asked)]), role="history")
-        items = torch.arange(self.corpus.items)
-        yield View(Entities(items), ids={"item": items.clone()}, role="item")
 
     def raw_features(self, task: Task) -> RawFeatures:
         """Sequences have a ranking task alone, which brings features of pairs."""

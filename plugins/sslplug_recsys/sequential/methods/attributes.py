@@ -77,7 +77,7 @@ class Attributes(nn.Module):
         o = self.options
         terms = {
             "shown_attributes": o.shown_attributes
-            * self._foretell("shown_attributes", steps[~hidden], batch.items[~hidden]),
+            * self._foretell("shown_attributes", steps[~hidden], masked.data.items[~hidden]),
             "hidden_items": o.hidden_items * F.softplus(-better).sum(),
             "hidden_attributes": o.hidden_attributes * self._foretell("hidden_attributes", steps[rows], wanted),
             "segments": o.segments * F.softplus(-nearer).sum(),

@@ -16,7 +16,7 @@ from sslplug.contracts import Component, Options, Target, View, tags
 from sslplug.randomness import Rng
 from sslplug_recsys.batch import Histories
 from sslplug_recsys.sequential.views.augmented import masked
-from sslplug_recsys.sequential.views.histories import need_histories, places, sample_numbers
+from sslplug_recsys.sequential.views.histories import need_histories, part, places, sample_numbers
 from sslplug_recsys.spec import RecSpec
 
 ROLE = "both-ways"
@@ -33,6 +33,7 @@ class HiddenParts:
 
     def __init__(self, options: HiddenPartsOptions, training: Histories) -> None:
         self.options, self.training = options, training
+        self.longest = int(training.lengths.max())
 
     @property
     def rates(self) -> Mapping[str, float]:
@@ -40,7 +41,9 @@ class HiddenParts:
         return {"hidden": self.options.mask_rate}
 
     def __call__(self, batch: Histories, rng: Rng) -> list[View]:
-        """The views of whole samples: pretraining predicts no next item."""
+        """The views of whole samples: pretraining predicts no next item. A sample may be longer than a history by its first."""
+        rows = torch.arange(len(batch), device=batch.items.device)
+        batch = part(batch, rows, (batch.lengths - self.longest).clamp(min=0), batch.lengths)
         device, length = batch.items.device, batch.lengths
         rate = torch.full((len(batch),), self.options.mask_rate, device=device)
         hidden = masked(batch, rate, rng.fork("view", 0))
