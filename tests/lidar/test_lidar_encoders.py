@@ -127,6 +127,17 @@ class TestEvery:
         assert bool(torch.isfinite(found["cloud"]).all())
         assert all(weight.grad is not None for weight in net.parameters())
 
+    def test_half_precision_says_the_same(self, name: str) -> None:
+        net, batch = encoder(name, **({"dynamic": False} if name == "dgcnn" else {})).train(), clouds([50, 70, 40])
+        exact = net(View(batch))
+        with torch.autocast("cpu", torch.bfloat16):
+            found = net(View(batch))
+            sum(rows.sum() for rows in found.levels.values()).backward()
+        for level, rows in found.levels.items():
+            alike = torch.nn.functional.cosine_similarity(rows.float(), exact[level], dim=1)
+            assert alike.median() > 0.98, level
+        assert all(bool(torch.isfinite(weight.grad).all()) for weight in net.parameters() if weight.grad is not None)
+
     def test_default_sizes_fit_usual_objects(self, name: str) -> None:
         component = ENCODERS[name]
         net = component.build(component.options(), SPEC).eval()

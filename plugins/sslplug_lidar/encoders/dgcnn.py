@@ -42,7 +42,9 @@ class EdgeLayer(nn.Module):
 
     def forward(self, rows: Tensor, member: Tensor) -> Tensor:
         """(m, width) from (m, inputs) and neighbours (m, k) int64."""
-        edges = self.neighbour(rows)[member] + self.own(rows)[:, None]
+        with torch.autocast(rows.device.type, enabled=False):  # neighbours differ by little: half precision would lose it
+            rows = rows.float()
+            edges = self.neighbour(rows)[member] + self.own(rows)[:, None]
         out: Tensor = self.end(edges.flatten(0, 1))
         return out.view(*member.shape, out.shape[1]).amax(1)
 

@@ -74,7 +74,7 @@ def _by_tree(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
     tree = cKDTree(xyz.numpy(), balanced_tree=False, compact_nodes=False)
     asked = query.numpy()
     threads = torch.get_num_threads()
-    _, found = tree.query(asked, k=np.arange(1, k + 1), distance_upper_bound=radius, workers=threads)
+    found = np.asarray(tree.query(asked, k=np.arange(1, k + 1), distance_upper_bound=radius, workers=threads)[1])
     missing = found == tree.n
     if missing.any():
         lost = missing[:, 0]
@@ -89,7 +89,7 @@ def _by_distance(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
     found = []
     # A matrix product is ten times as fast; its rounding may swap nearly equal neighbours: for features, not for positions.
     product = "use" if query.shape[1] > TREE_WIDTH else "donot_use"
-    for part in query.split(max(1, PIECE // len(xyz))):
+    for part in torch.split(query, max(1, PIECE // len(xyz))):
         away = torch.cdist(part, xyz, compute_mode=f"{product}_mm_for_euclid_dist")
         distance, places = away.topk(k, dim=1, largest=False)
         found.append(torch.where(distance <= radius, places, places[:, :1]))

@@ -33,7 +33,7 @@ def inverse(motion: Tensor) -> Tensor:
 def rotation_z(angle: Tensor) -> Tensor:
     """(..., 3, 3) rotations about the z axis by angles in radians, counter-clockwise seen from above."""
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], -1).unflatten(-1, (3, 3))
+    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], -1).view(*angle.shape, 3, 3)
 
 
 def kabsch(a: Tensor, b: Tensor, weights: Tensor | None = None) -> Tensor:

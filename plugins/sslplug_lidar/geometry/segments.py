@@ -8,12 +8,13 @@ from torch import Tensor
 
 def segment_sum(values: Tensor, owner: Tensor, n: int) -> Tensor:
     """(n, d) sums of the rows of ``values`` (m, d) with each ``owner`` (m,) int64; zeros where there is none."""
+    values = values if values.dtype == torch.float64 else values.float()  # half precision would lose a sum of many
     return values.new_zeros(n, *values.shape[1:]).index_add(0, owner, values)
 
 
 def segment_mean(values: Tensor, owner: Tensor, n: int) -> Tensor:
     """(n, d) means of the rows of ``values`` (m, d) with each ``owner`` (m,) int64; zeros where there is none."""
-    counts = torch.bincount(owner, minlength=n).clamp(min=1).to(values.dtype)
+    counts = torch.bincount(owner, minlength=n).clamp(min=1)
     return segment_sum(values, owner, n) / counts.view(-1, *[1] * (values.ndim - 1))
 
 

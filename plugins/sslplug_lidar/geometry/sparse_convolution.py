@@ -25,8 +25,9 @@ class _Convolution(torch.autograd.Function):
         ctx.save_for_backward(rows, weight)
         ctx.rules = rules
         out = rows.new_zeros(rules.outputs, weight.shape[2])
-        for k, source, target in rules.pairs:
-            out.index_add_(0, target, rows.index_select(0, source) @ weight[k])
+        with _exactly(rows):
+            for k, source, target in rules.pairs:
+                out.index_add_(0, target, rows.index_select(0, source) @ weight[k])
         return out
 
     @staticmethod
@@ -34,12 +35,18 @@ class _Convolution(torch.autograd.Function):
         rows, weight = ctx.saved_tensors
         of_rows = torch.zeros_like(rows) if ctx.needs_input_grad[0] else None
         of_weight = torch.zeros_like(weight)
-        for k, source, target in ctx.rules.pairs:
-            asked = grad.index_select(0, target)
-            torch.mm(rows.index_select(0, source).t(), asked, out=of_weight[k])
-            if of_rows is not None:
-                of_rows.index_add_(0, source, asked @ weight[k].t())
+        with _exactly(rows):
+            for k, source, target in ctx.rules.pairs:
+                asked = grad.index_select(0, target)
+                torch.mm(rows.index_select(0, source).t(), asked, out=of_weight[k])
+                if of_rows is not None:
+                    of_rows.index_add_(0, source, asked @ weight[k].t())
         return of_rows, of_weight, None
+
+
+def _exactly(rows: Tensor) -> torch.autocast:
+    """A scope without autocast: sums over many corners keep their precision."""
+    return torch.autocast(rows.device.type, enabled=False)
 
 
 class SparseConv3d(nn.Module):
@@ -64,6 +71,5 @@ class SparseConv3d(nn.Module):
             rules = voxels.neighbours
         else:
             rules = voxels.children if self.kind == "down" else voxels.children.turned(len(voxels))
-        with torch.autocast(rows.device.type, enabled=False):  # sums over many corners keep their precision
-            out: Tensor = _Convolution.apply(rows.to(self.weight.dtype), self.weight, rules)  # type: ignore[no-untyped-call]
+        out: Tensor = _Convolution.apply(rows.to(self.weight.dtype), self.weight, rules)  # type: ignore[no-untyped-call]
         return out if self.bias is None else out + self.bias
