@@ -26,15 +26,17 @@ class TwoTowerOptions(Options):
     dim: int = Field(32, ge=1, description="width of the common space")
     item_ids: bool = Field(False, description="items have a vector of their own beside their features")
     user_ids: bool = Field(True, description="users have one")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the input rows, in training")
     normalise: bool = Field(True, description="unit rows; false: dot products of any length")
 
 
 class Tower(nn.Module):
-    """Input, then a perceptron."""
+    """Input, dropout, then a perceptron."""
 
-    def __init__(self, entities: FeatureInput, hidden: tuple[int, ...], dim: int) -> None:
+    def __init__(self, entities: FeatureInput, hidden: tuple[int, ...], dim: int, dropout: float) -> None:
         super().__init__()
         self.input = entities
+        self.dropout = dropout
         widths = (entities.width, *hidden, dim)
         layers: list[nn.Module] = []
         for a, b in zip(widths, widths[1:], strict=False):
@@ -43,7 +45,7 @@ class Tower(nn.Module):
 
     def forward(self, entities: Entities) -> Tensor:
         """(m, dim)."""
-        rows: Tensor = self.layers(self.input(entities))
+        rows: Tensor = self.layers(F.dropout(self.input(entities), self.dropout, self.training))
         return rows
 
 
@@ -61,7 +63,7 @@ class TwoTower(nn.Module):
 
         def tower(table: FeatureTable | None, ids: int, acting: Tensor, hides: bool) -> Tower:
             seen = torch.zeros(ids).index_fill(0, acting, 1.0) if ids else torch.zeros(0)
-            return Tower(FeatureInput(table, options.width, ids, seen, hides), options.hidden, options.dim)
+            return Tower(FeatureInput(table, options.width, ids, seen, hides), options.hidden, options.dim, options.dropout)
 
         self.user = tower(spec.user_features, spec.users if options.user_ids else 0, spec.user, False)
         self.item = tower(spec.item_features, spec.items if options.item_ids else 0, spec.item, True)
