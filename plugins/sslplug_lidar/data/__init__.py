@@ -35,7 +35,7 @@ DATA: Mapping[str, Component] = MappingProxyType(
             generated.build_street,
             "generated: drives through a city, consecutive sweeps with per-point classes, poses and flow",
         ),
-        "lsood4": Component(CloudOptions, lsood4.build, "687 real objects cut from HDL-32E scans, four classes"),
+        "lsood4": Component(CloudOptions, lsood4.build, "650 real objects cut from HDL-32E scans, four classes"),
         "radhar": Component(
             radhar.RadharOptions, radhar.build, "windows of radar points, five activities, published folders"
         ),
