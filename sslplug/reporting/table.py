@@ -43,7 +43,7 @@ class TableRow:
     fraction   share of the labels fitted with;  n  observations behind the mean
     published  the published number in the metric's own unit, where the recipe gives one
     collapsed  why the run counts as collapsed, or empty
-    primary    the metric that the verdict is about; the others stand in the table and are not tested
+    primary    the metric that the verdict is about; the others stand in a table of their own and are not tested
     labelled   whether anything was fitted on labels
     """
 
@@ -121,13 +121,34 @@ def result_table(rows: Sequence[TableRow], title: str = "") -> Table:
     return table
 
 
+def further_table(rows: Sequence[TableRow]) -> Table:
+    """Further metrics of one task, which are not tested: a line a model, a column a metric, what was published below."""
+    table = Table(title=Text(f"{rows[0].task}, further metrics"), title_justify="left")
+    table.add_column("features", overflow="fold")
+    for row in rows:
+        table.add_column(row.metric, justify="right", no_wrap=True)
+    means = [{row.name: row.mean} | {control.name: control.mean for control in row.controls} for row in rows]
+    for number, model in enumerate(dict.fromkeys(name for column in means for name in column)):
+        cells = (f"{column[model]:.4f}" if model in column else "" for column in means)
+        _add(table, (model, *cells), bold=not number)
+    if any(row.published is not None for row in rows):
+        _add(table, ("published", *("" if row.published is None else f"{row.published:.4f}" for row in rows)))
+    return table
+
+
 def show_table(rows: Sequence[TableRow], title: str = "", stream: TextIO | None = None) -> None:
-    """Prints the table, then a verdict a row of a primary metric. Outside a terminal the table keeps its full width."""
+    """Prints the table of primary metrics, one of further metrics a task that has any, then a verdict a row.
+
+    Outside a terminal tables keep their full width.
+    """
     console = Console(file=stream or sys.stdout, highlight=False)
     if not console.is_terminal:
         console = Console(file=stream or sys.stdout, highlight=False, width=200)
-    console.print(result_table(rows, title))
-    for row in filter(lambda row: row.primary, rows):
+    primary = [row for row in rows if row.primary]
+    console.print(result_table(primary, title))
+    for task in dict.fromkeys(row.task for row in rows if not row.primary):
+        console.print(further_table([row for row in rows if row.task == task and not row.primary]))
+    for row in primary:
         console.print(verdict(row), markup=False, soft_wrap=True)
 
 

@@ -57,6 +57,13 @@ def test_the_table_shows_recall_and_slices_and_its_verdict_is_about_ndcg(
     said = capsys.readouterr().out
     assert said.count("same-cluster (half of the rows ask): ranking on pretrained, ndcg@5") == 1
     assert "ranking on pretrained, recall@5" not in said, "a verdict is about the primary metric"
+    further = said.split("same-cluster, further metrics")[1].split("same-cluster (")[0]
+    lines = {line.split("│")[1].strip(): line.split("│")[2:5] for line in further.splitlines() if "│" in line}
+    assert [cell.strip() for cell in lines["published"]] == ["0.1000", "", ""]
+    models = [rows[0].name, *(control.name for control in rows[0].controls)]
+    assert list(lines) == [*models, "published"]
+    assert [float(cell) for cell in lines[models[0]]] == [pytest.approx(row.mean, abs=5e-5) for row in rows[1:]]
+    assert [float(cell) for cell in lines[models[3]]] == [pytest.approx(row.controls[2].mean, abs=5e-5) for row in rows[1:]]
     assert "nearest (every row): measured on pretrained, agreement" in said
     assert "cluster (random, 20 train, 20 validation, 100% of labels)" in said
 
