@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sslplug.contracts import Assembly, Progress, View
+from sslplug.errors import UsageError
+from sslplug.objectives import OBJECTIVES
+from sslplug.randomness import Rng
 from sslplug_recsys.batch import Entities, Pairs
 from sslplug_recsys.collaborative import dccf, dccf_method, lightgcn, method, triples
 from sslplug_recsys.collaborative.clusters import k_means, nearest
@@ -20,13 +27,6 @@ from sslplug_recsys.collaborative.table_logsumexp import table_logsumexp
 from sslplug_recsys.graph import graph_of
 from sslplug_recsys.propagation import product
 from sslplug_recsys.spec import RecSpec
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from sslplug.contracts import Assembly, Progress, View
-from sslplug.errors import UsageError
-from sslplug.objectives import OBJECTIVES
-from sslplug.randomness import Rng
 
 USERS, ITEMS = 11, 14
 
@@ -133,7 +133,8 @@ def test_triples_are_the_batch_and_unseen_items(spec: RecSpec) -> None:
     seen = set(zip(spec.user.tolist(), spec.item.tolist(), strict=True))
     batch = batch_of(spec)
     user, item, negative = triples.build(triples.TripleOptions(), spec)(batch, Rng.root(0))
-    assert torch.equal(user.data.rows, batch.users) and torch.equal(item.data.rows, batch.items)
+    assert torch.equal(user.data.rows, batch.users)
+    assert torch.equal(item.data.rows, batch.items)
     assert not set(zip(batch.users.tolist(), negative.data.rows.tolist(), strict=True)) & seen
     half = Pairs(batch.users[7:], batch.items[7:], batch.index[7:])
     part = triples.build(triples.TripleOptions(), spec)(half, Rng.root(0))[2]
@@ -217,7 +218,8 @@ def test_sgl_draws_graphs_every_epoch_and_the_same_after_a_restart(spec: RecSpec
 
     start(0)
     first = edges()
-    assert first == edges() and first[0] != first[1]
+    assert first == edges()
+    assert first[0] != first[1]
     assert (first[0][0] == first[0][1]) == (drop != "walk")
     start(1)
     assert edges() != first
@@ -313,7 +315,7 @@ def test_k_means_finds_separate_groups_and_keeps_no_empty_cluster() -> None:
     )
     assert all(len(torch.unique(best[1][truth == group])) == 1 for group in range(4))
     repeated = torch.cat([torch.zeros(20, 2), torch.ones(1, 2), torch.full((1, 2), 2.0)])
-    centres, own = k_means(repeated, 3, Rng.root(0))
+    _centres, own = k_means(repeated, 3, Rng.root(0))
     assert len(torch.unique(own)) == 3
     with pytest.raises(UsageError, match="5 clusters of 3 rows"):
         k_means(repeated[:3], 5, Rng.root(0))
@@ -365,7 +367,8 @@ def test_dccf_written_out(spec: RecSpec) -> None:
 def test_one_intent_is_the_same_for_all_nodes(spec: RecSpec) -> None:
     model = dccf.build(dccf.DccfOptions(dim=6, intents=1), spec)
     found = model.reconstructed(model.table)
-    assert bool((found[:USERS] == model.user_intents).all()) and bool((found[USERS:] == model.item_intents).all())
+    assert bool((found[:USERS] == model.user_intents).all())
+    assert bool((found[USERS:] == model.item_intents).all())
 
 
 @pytest.mark.parametrize(

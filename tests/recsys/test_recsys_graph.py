@@ -6,15 +6,15 @@ import itertools
 
 import pytest
 import torch
+from torch import Tensor
+
+from sslplug.errors import DataError, UsageError
+from sslplug.randomness import Rng
 from sslplug_recsys.batch import FeatureTable
 from sslplug_recsys.graph import Graph, graph_of, kept_edges, kept_nodes
 from sslplug_recsys.propagation import Branch, Noise, Reading, perturbed, product, product_rows, propagate
 from sslplug_recsys.sampling import interactions_of, uniform
 from sslplug_recsys.spec import RecSpec
-from torch import Tensor
-
-from sslplug.errors import DataError, UsageError
-from sslplug.randomness import Rng
 
 USERS, ITEMS = 13, 17
 
@@ -131,7 +131,8 @@ def test_thinned_graphs_are_normalised_anew(by: str) -> None:
     else:
         keep = torch.arange(graph.nodes) % 4 > 0
         thin = kept_nodes(graph, keep)
-        assert bool(keep[thin.owner].all()) and bool(keep[thin.neighbours.long()].all())
+        assert bool(keep[thin.owner].all())
+        assert bool(keep[thin.neighbours.long()].all())
         inside = keep[data.user] & keep[USERS + data.item]
         assert len(thin.neighbours) == 2 * int(inside.sum())
     both = set(zip(thin.owner.tolist(), thin.neighbours.tolist(), strict=True))
@@ -139,7 +140,8 @@ def test_thinned_graphs_are_normalised_anew(by: str) -> None:
     rows = torch.randn(graph.nodes, 3, dtype=torch.float64)
     torch.testing.assert_close(product(thin, rows), dense(thin) @ rows, rtol=1e-6, atol=1e-6)
     kept_all = kept_edges(graph, torch.ones(graph.edges, dtype=torch.bool))
-    assert torch.equal(kept_all.values, graph.values) and torch.equal(kept_all.offsets, graph.offsets)
+    assert torch.equal(kept_all.values, graph.values)
+    assert torch.equal(kept_all.offsets, graph.offsets)
 
 
 def test_relations_are_more_edges_of_the_same_graph() -> None:
