@@ -95,7 +95,8 @@ class PairTable:
             near = common.data / (np.sqrt(count[start + common.row] * count[common.col]) + SHRINK)
             other = common.col != start + common.row
             blocks.append(_largest(common.row[other], common.col[other], near[other], common.shape))
-        return sparse.vstack(blocks, format="csr")
+        similar: sparse.csr_matrix = sparse.vstack(blocks, format="csr")
+        return similar
 
     @cached_property
     def _profiles(self) -> list[tuple[sparse.csr_matrix, sparse.csr_matrix]]:
@@ -135,8 +136,8 @@ class PairTable:
         np.minimum.at(first, stamps.col, stamps.data)
         np.maximum.at(last, stamps.col, stamps.data)
         np.maximum.at(seen, stamps.row, stamps.data)
-        gone = [np.where(np.isfinite(one), one, np.nan) for one in (first, last, seen)]
-        return recent, *gone, end
+        first, last, seen = (np.where(np.isfinite(one), one, np.nan) for one in (first, last, seen))
+        return recent, first, last, seen, end
 
     def _codes(self, users: np.ndarray, items: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for table, rows in ((self.user_features, users), (self.item_features, items)):

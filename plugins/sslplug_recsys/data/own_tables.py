@@ -42,9 +42,10 @@ class Table:
 
 def read_table(file: Path) -> Table:
     """The table of a file, by its suffix. Raises DataError with what pyarrow found wrong, and where."""
+    sequences: dict[str, str] = {}
     try:
         if file.suffix == ".parquet":
-            content, sequences = pq.read_table(file), {}
+            content = pq.read_table(file)
         elif file.suffix in {".csv", ".tsv"} | _TYPED:
             content, sequences = _read_text(file)
         else:
@@ -106,7 +107,8 @@ def names_of(table: Table, name: str) -> np.ndarray:
         missing = column.is_null().to_numpy()
         _refuse(table, name, missing, "missing; every row needs an id")
         _refuse(table, name, values < 0, "negative; such numbers usually mark a missing id. Remove the row, or use words")
-        return values.astype(str).astype(object)
+        words: np.ndarray = values.astype(str).astype(object)
+        return words
     if not pa.types.is_string(kind) and not pa.types.is_large_string(kind) and not pa.types.is_dictionary(kind):
         raise DataError(f"{table.source}, column {name!r} holds {kind}; expected ids: words or whole numbers.")
     words = np.array(["" if word is None else word for word in column.cast(pa.string()).to_pylist()], dtype=object)

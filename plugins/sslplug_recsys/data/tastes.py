@@ -119,7 +119,10 @@ def _brands(taste: np.ndarray, brand_taste: np.ndarray, draw: np.random.Generato
 
 def _item_fields(taste: np.ndarray, brand: np.ndarray, draw: np.random.Generator) -> dict[str, Words]:
     n = len(taste)
-    noisy = lambda values, share, kinds: np.where(draw.random(n) < share, draw.integers(kinds, size=n), values)  # noqa: E731
+
+    def noisy(values: np.ndarray, share: float, kinds: int) -> np.ndarray:
+        return np.where(draw.random(n) < share, draw.integers(kinds, size=n), values)
+
     style = noisy(2 * taste + brand % 2, 0.25, STYLES)
     count = draw.integers(1, 5, size=n)
     owner = np.repeat(np.arange(n), count)

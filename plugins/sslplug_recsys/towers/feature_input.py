@@ -35,7 +35,7 @@ class FeatureInput(nn.Module):
         self.register_buffer("known", seen, persistent=False)
         self.width = width * (len(self.fields) + (self.own is not None))
         for values in (*self.values, *([self.own] if self.own is not None else [])):
-            nn.init.normal_(values.weight, std=width**-0.5)  # type: ignore[arg-type]
+            nn.init.normal_(values.weight, std=width**-0.5)
         if self.default is not None:
             nn.init.normal_(self.default, std=width**-0.5)
 
