@@ -171,7 +171,7 @@ def recbole_step(folder: Path, users: int, items: int, user: np.ndarray, item: n
     import scipy.sparse as sp
 
     # Names that NumPy 2 has dropped and RecBole 1.2 still asks for.
-    for gone, there in (("float_", np.float64), ("complex_", np.complex128), ("object_", np.object_), ("str_", np.str_)):
+    for gone, there in (("float_", np.float64), ("complex_", np.complex128), ("unicode_", np.str_)):
         if not hasattr(np, gone):
             setattr(np, gone, there)
     sys.path.insert(0, str(folder))
