@@ -1,4 +1,4 @@
-"""Encoders with rows for groups of points: what views name as matches, cells or segments becomes a level of its own.
+"""Encoders with rows for groups of points: what views name as matches, cells, segments or patches becomes a level of its own.
 
 So the engine's methods contrast points (PointContrast), cells (BEVContrast) and segments (SegContrast) by naming a level.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sslplug.contracts import Component, Embedding, Tags, View
-from sslplug_lidar.geometry import segment_max, segment_mean
+from sslplug_lidar.geometry import Patches, segment_max, segment_mean
 
 POOLS: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "match": segment_mean,
@@ -21,9 +21,14 @@ POOLS: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {
 }
 """How the points of a group become one row: the mean, or for segments the maximum (SegContrast)."""
 
+LEVELS = (*POOLS, "patch")
+
 
 class GroupLevels(nn.Module):
-    """An encoder with level point, and levels match, cell and segment wherever a view has groups of them."""
+    """An encoder with level point, and levels match, cell, segment and patch wherever a view has groups of them.
+
+    Patches overlap; one is the maximum over its points. An encoder that makes rows of patches itself keeps its own.
+    """
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -38,7 +43,10 @@ class GroupLevels(nn.Module):
         for level, pool in POOLS.items():
             if level in view.params:
                 levels[level] = pooled(embedding["point"], view.params[level], len(view.ids[level]), pool)
-        return replace(embedding, levels=levels)
+        found, owner = Patches.of(view.params), dict(embedding.owner)
+        if found is not None and "patch" not in levels:
+            levels["patch"], owner["patch"] = embedding["point"][found.member].amax(1), found.owner
+        return Embedding(levels, owner)
 
 
 def pooled(points: Tensor, place: Tensor, groups: int, pool: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
@@ -55,7 +63,7 @@ def with_groups(component: Component) -> Component:
         return GroupLevels(encoder) if _has_points(component, options) else encoder
 
     def provides(options: Any) -> Tags:
-        groups = {f"level:{level}" for level in POOLS} if _has_points(component, options) else set()
+        groups = {f"level:{level}" for level in LEVELS} if _has_points(component, options) else set()
         return component.provides(options) | groups
 
     return replace(component, build=build, provides=provides)

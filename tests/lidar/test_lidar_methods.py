@@ -130,6 +130,11 @@ def test_group_levels_pool_what_a_loop_pools() -> None:
                 mine = rows[place == group]
                 wanted = mine.amax(0) if level == "segment" else mine.mean(0)
                 assert torch.allclose(embedding[level][group], wanted, atol=1e-6)
+    hidden = views("patches", groups=6, size=5)(batch, Rng.root(2))[0]
+    embedding, members = encoder(hidden), hidden.params["patch/member"]
+    for patch, rows in zip(embedding["patch"], members, strict=True):
+        assert torch.equal(patch, embedding["point"][rows].amax(0))
+    assert torch.equal(embedding.owner["patch"], torch.tensor([0] * 6 + [1] * 6))
     assert set(encoder(views("identity")(batch, Rng.root(0))[0]).levels) == {"point", "cloud"}
     plain = ENCODERS["patch_transformer"]
     assert "level:cell" not in with_groups(plain).provides(plain.options(points=False))
