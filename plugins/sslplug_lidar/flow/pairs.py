@@ -33,7 +33,7 @@ class SweepPair:
 
     before       (c, 3) float64 metres: the sweep before, thinned;  asked  (m,) int64 which of these are the source points
     target       (k, 3) this sweep, thinned
-    source_rows  (m,) int64 rows of level "point";  target_rows  (k,) likewise
+    before_rows  (c,) int64 rows of level "point";  target_rows  (k,) likewise
     flow_rows    (m,) int64 rows of level "flow": networks that predict flow make one row a point of every sweep before
     flow         (m, 3) float64 true flow of the source points, ego-motion included; NaN where unknown
     pose         (4, 4) float64 maps source coordinates to the target's; NaN where unknown
@@ -42,7 +42,7 @@ class SweepPair:
     before: Tensor
     asked: Tensor
     target: Tensor
-    source_rows: Tensor
+    before_rows: Tensor
     target_rows: Tensor
     flow_rows: Tensor
     flow: Tensor
@@ -52,6 +52,11 @@ class SweepPair:
     def source(self) -> Tensor:
         """(m, 3) the source points."""
         return self.before[self.asked]
+
+    @property
+    def source_rows(self) -> Tensor:
+        """(m,) int64 rows of level "point" of the source points."""
+        return self.before_rows[self.asked]
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Selection:
     """
 
     points: int = 1024
-    dense: int = 4096
+    dense: int = 2048
     reach: float = 35.0
     cell: float = 0.0
     ground: bool = False
@@ -124,7 +129,7 @@ def pairs_of(
         flow = apply(pose, source) - source
         if clouds.flow is not None:
             flow = torch.from_numpy(clouds.flow[start:stop]).double()[i][asked]
-        rows = (start + i[asked], int(clouds.offsets[number]) + j, int(flow_start[number]) + i[asked])
+        rows = (start + i, int(clouds.offsets[number]) + j, int(flow_start[number]) + i[asked])
         found.append(SweepPair(before, asked, target, *rows, flow, pose))
     return found
 

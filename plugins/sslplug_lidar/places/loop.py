@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from sslplug.contracts import DataContext, Split
+from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
@@ -48,8 +49,13 @@ def build(options: LoopOptions, context: DataContext) -> CloudData:
 
     def tasks(kept: CloudSet, rng: Rng) -> Mapping[str, Any]:
         told = f"{options.test_share:.0%} of the drives test, every other one comes back the other way"
+        found = place_tasks(kept, kept.splits[0].test, told)
+        if not found:
+            raise UsageError(
+                f"data.spacing {options.spacing:g} m: no held-out sweep comes within 5 m of an earlier one; lower it."
+            )
         # The seed built the city, so runs with other seeds answer other questions.
-        return {name: replace(task, drawn=True) for name, task in place_tasks(kept, kept.splits[0].test, told).items()}
+        return {name: replace(task, drawn=True) for name, task in found.items()}
 
     return cloud_data(clouds, tasks, options, context)
 
