@@ -230,7 +230,7 @@ def test_range_image_closes_on_itself() -> None:
     batch = clouds([80])
     angle = torch.tensor(2 * math.pi * 2 / SENSOR.azimuths)
     columns = (torch.arange(80) * 7) % 36
-    azimuth = (columns.float() + 0.5) * 2 * math.pi / 36 - math.pi
+    azimuth = columns.float() * 2 * math.pi / 36
     ring = torch.tensor(SENSOR.elevations)[torch.arange(80) // 10]
     unit = torch.stack([azimuth.cos() * ring.cos(), azimuth.sin() * ring.cos(), ring.sin()], 1)
     batch = replace(batch, xyz=unit * (2 + torch.rand(80, 1, generator=Rng.root(0).torch())))

@@ -323,7 +323,7 @@ class TestProjection:
         """One point in the middle of every pixel, ring by ring, at ranges 1, 2, ..."""
         ring, column = torch.arange(48) // 12, torch.arange(48) % 12
         elevation = torch.tensor(SENSOR.elevations)[ring]
-        azimuth = (column + 0.5) * 2 * math.pi / 12 - math.pi
+        azimuth = column * 2 * math.pi / 12
         unit = torch.stack([azimuth.cos() * elevation.cos(), azimuth.sin() * elevation.cos(), elevation.sin()], 1)
         return unit * (1 + torch.arange(48.0))[:, None], torch.tensor([0, 48])
 

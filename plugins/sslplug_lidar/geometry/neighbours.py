@@ -50,6 +50,8 @@ def neighbour_rows(
             f"Cloud {int(alone[0])} of the batch has {int(query_offsets.diff()[alone[0]])} queries and no point to find; "
             "leave empty clouds out."
         )
+    if query.dtype not in (torch.float32, torch.float64):
+        query, xyz = query.float(), xyz.float()
     query, xyz = query.detach(), xyz.detach()
     with_tree = query.device.type == "cpu" and query.shape[1] <= TREE_WIDTH
     search = _by_tree if with_tree else _by_distance
@@ -70,8 +72,7 @@ def _spans(query_offsets: Tensor, offsets: Tensor) -> list[tuple[int, int, int, 
 
 def _by_tree(query: Tensor, xyz: Tensor, k: int, radius: float) -> Tensor:
     """(q, k) places in one cloud; those beyond the radius are the nearest one's."""
-    # Halving at the middle of a box, not at the median, builds three times as fast and answers as fast.
-    tree = cKDTree(xyz.numpy(), balanced_tree=False, compact_nodes=False)
+    tree = cKDTree(xyz.numpy(), balanced_tree=False)  # halving boxes, not points: no slower, and faster to build
     asked = query.numpy()
     threads = torch.get_num_threads()
     found = np.asarray(tree.query(asked, k=np.arange(1, k + 1), distance_upper_bound=radius, workers=threads)[1])

@@ -45,9 +45,9 @@ def ring_of(xyz: Tensor, sensor: Sensor) -> Tensor:
 
 
 def column_of(xyz: Tensor, sensor: Sensor) -> Tensor:
-    """(m,) int64: the azimuth step of each point, counter-clockwise from behind the sensor (-x)."""
-    turn = torch.atan2(xyz[:, 1], xyz[:, 0]) / (2 * math.pi) + 0.5
-    return (turn * sensor.azimuths).long() % sensor.azimuths
+    """(m,) int64: the azimuth step nearest to each point; step 0 is forward (x), steps turn to the left."""
+    turn = torch.atan2(xyz[:, 1], xyz[:, 0]) / (2 * math.pi)
+    return (turn * sensor.azimuths).round().long() % sensor.azimuths
 
 
 def project(xyz: Tensor, offsets: Tensor, sensor: Sensor) -> RangeImage:

@@ -69,26 +69,25 @@ def _choose(xyz: Tensor, real: Tensor, first: Tensor, steps: int, least: float) 
     (g, steps) int64, or fewer steps where every cloud has ended, and (g,) int64. ``least`` is a squared distance.
     """
     distance = torch.where(real, torch.inf, -1.0)
-    cloud = torch.arange(len(first), device=xyz.device)
-    chosen = [first]
-    offset = torch.empty_like(xyz)  # written again at every step: fresh memory would cost more than the arithmetic
     counts = torch.full_like(first, steps)
+    chosen = [first[:, None]]
+    offset = torch.empty_like(xyz)  # written again at every step: fresh memory would cost more than the arithmetic
+    x, y, z = offset
     for step in range(1, steps):
         current = chosen[-1]
-        torch.sub(xyz, xyz[:, cloud, current][:, :, None], out=offset).square_()
-        away = offset[0].add_(offset[1]).add_(offset[2])
-        torch.minimum(distance, away, out=distance)
-        distance[cloud, current] = -1.0  # never again, though other points may lie at the same spot
+        torch.sub(xyz, xyz.gather(2, current.expand(3, -1, 1)), out=offset).square_()
+        torch.minimum(distance, x.add_(y).add_(z), out=distance)
+        distance.scatter_(1, current, -1.0)  # never again, though other points may lie at the same spot
         chosen.append(_argmax(distance))
         if least > 0:
-            counts = counts.where(distance[cloud, chosen[-1]] >= least, counts.clamp(max=step))
+            counts = counts.where(distance.gather(1, chosen[-1])[:, 0] >= least, counts.clamp(max=step))
             if bool((counts <= step).all()):
                 break
-    return torch.stack(chosen, 1), counts
+    return torch.cat(chosen, 1), counts
 
 
 def _argmax(rows: Tensor) -> Tensor:
-    """(g,) the place of each row's first maximum. On a CPU numpy's search is ten times as fast as torch's."""
+    """(g, 1) the place of each row's first maximum. On a CPU numpy's search is ten times as fast as torch's."""
     if rows.device.type == "cpu":
-        return torch.from_numpy(rows.numpy().argmax(1))
-    return rows.argmax(1)
+        return torch.from_numpy(rows.numpy().argmax(1, keepdims=True))
+    return rows.argmax(1, keepdim=True)
