@@ -8,6 +8,7 @@ from __future__ import annotations
 from sslplug.contracts import API, Plugin
 from sslplug_recsys.collaborative import COLLABORATIVE_ENCODERS, COLLABORATIVE_METHODS, COLLABORATIVE_VIEWS
 from sslplug_recsys.data import DATA
+from sslplug_recsys.relatedness import RELATEDNESS_DATA, RELATEDNESS_ENCODERS, RELATEDNESS_METHODS, RELATEDNESS_VIEWS
 from sslplug_recsys.sequential import (
     SEQUENTIAL_DATA,
     SEQUENTIAL_ENCODERS,
@@ -23,15 +24,18 @@ PLUGIN = Plugin(
     summary="recommendation: item towers, collaborative filtering on graphs, sequences; and your own interactions",
     data={
         **DATA,
+        **RELATEDNESS_DATA,
         **SEQUENTIAL_DATA,
     },
     views={
         **COLLABORATIVE_VIEWS,
+        **RELATEDNESS_VIEWS,
         **SEQUENTIAL_VIEWS,
         **TOWER_VIEWS,
     },
     encoders={
         **COLLABORATIVE_ENCODERS,
+        **RELATEDNESS_ENCODERS,
         **SEQUENTIAL_ENCODERS,
         **TOWER_ENCODERS,
     },
@@ -41,6 +45,7 @@ PLUGIN = Plugin(
     },
     methods={
         **COLLABORATIVE_METHODS,
+        **RELATEDNESS_METHODS,
         **SEQUENTIAL_METHODS,
         **TOWER_METHODS,
     },
