@@ -93,8 +93,10 @@ def drop_values(table: FeatureTable, rate: float, rng: Rng) -> FeatureTable:
         device, count = codes.device, offsets.diff()
         luck = torch.rand(len(codes), generator=rng.fork("values", field).torch(device), device=device)
         owner = torch.arange(len(count), device=device).repeat_interleave(count, output_size=len(codes))
-        best = torch.zeros(len(count), device=device).index_reduce(0, owner, luck, "amax")
-        kept.append((luck >= rate) | (luck == best[owner]))
+        # The luckiest value of each entity stays: the last one when values are ordered by entity, then by luck.
+        order = luck.argsort()
+        order = order[owner[order].argsort(stable=True)]
+        kept.append((luck >= rate).index_fill(0, order[(offsets[1:] - 1)[count > 0]], True))
     return table.keep(kept)
 
 
