@@ -62,8 +62,8 @@ class Chamfer(nn.Module):
                 "objective.channels and attributes to what views and decoder bring."
             )
         with torch.autocast(prediction.device.type, enabled=False):
-            drawn = prediction[:, : points * c].float().unflatten(1, (points, c))
-            true = target.to(drawn.dtype).unflatten(1, (points, c))
+            drawn = prediction[:, : points * c].float().reshape(-1, points, c)
+            true = target.to(drawn.dtype).reshape(-1, points, c)
             there = true.isfinite().all(2)
             if not bool(there.any(1).all()):
                 row = int((~there.any(1)).nonzero()[0, 0])
@@ -71,7 +71,7 @@ class Chamfer(nn.Module):
             weight = _weight_of_rank(true)
             terms = {"chamfer": distance(drawn, true.nan_to_num(), there).mean() * weight}
             if e:
-                told = prediction[:, points * c :].float().unflatten(1, (points, e))
+                told = prediction[:, points * c :].float().reshape(-1, points, e)
                 error = (told - true[:, :, c - e :].nan_to_num()).square().mean(2)
                 each = (error * there).sum(1) / there.sum(1)
                 terms["attributes"] = self.options.weight * each.mean() * weight
@@ -92,7 +92,7 @@ def _nearest(a: Tensor, b: Tensor, there: Tensor) -> list[tuple[Tensor, Tensor]]
     found = []
     rows = max(1, PIECE // (a.shape[1] * b.shape[1]))
     with torch.no_grad():
-        for left, right, real in zip(a.split(rows), b.split(rows), there.split(rows), strict=True):
+        for left, right, real in zip(*(torch.split(part, rows) for part in (a, b, there)), strict=True):
             away = torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")
             found.append((away.masked_fill(~real[:, None], torch.inf).argmin(2), away.argmin(1)))
     return found
