@@ -83,7 +83,8 @@ def _lowest(clouds: CloudSet, side: float) -> np.ndarray:
     number, cells = _cells(clouds, side)
     low = np.full(cells, np.inf)
     np.minimum.at(low, number, clouds.xyz[:, 2])
-    return low[number]
+    found: np.ndarray = low[number]
+    return found
 
 
 def _column(clouds: CloudSet, rows: np.ndarray) -> list[np.ndarray]:

@@ -89,7 +89,8 @@ def cloud_features(clouds: CloudSet) -> np.ndarray:
         columns.append(np.bincount(owner, values * upper, n) / np.maximum(there, 1))
     found = np.column_stack(columns)
     assert len(found) == n
-    return np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    finite: np.ndarray = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    return finite
 
 
 def quantiles(values: np.ndarray, owner: np.ndarray, offsets: np.ndarray) -> np.ndarray:

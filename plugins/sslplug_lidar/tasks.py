@@ -38,8 +38,8 @@ def shares_by_class(labels: np.ndarray, val: float, test: float, rng: Rng) -> Sp
             part.append(chosen)
     if not parts[0]:
         raise DataError("No cloud has a label, so there is nothing to split; give labels or leave the task out.")
-    rows = [np.sort(np.concatenate(part)) for part in parts]
-    return Split(rows[2], rows[1], rows[0])
+    test_rows, val_rows, train_rows = (np.sort(np.concatenate(part)) for part in parts)
+    return Split(train_rows, val_rows, test_rows)
 
 
 def in_order_within_class(labels: np.ndarray, train: float, val: float) -> Split:

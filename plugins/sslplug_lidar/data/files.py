@@ -222,7 +222,7 @@ def _labels(folder: Path, file: Path, points: int) -> np.ndarray:
     path = folder / f"{stem}.npy"
     if not path.is_file():
         raise UsageError(f"{folder}: no {stem}.label or {stem}.npy for {file.name}; give one file of labels a sweep.")
-    found = np.load(path, allow_pickle=False)
+    found: np.ndarray = np.load(path, allow_pickle=False)
     if found.shape != (points,) or found.dtype.kind not in "iu":
         raise DataError(
             f"{path}: {found.shape} {found.dtype}; expected ({points},) whole numbers, one a point of {file.name}."

@@ -29,7 +29,7 @@ class Scale:
 
     def applied(self, features: np.ndarray) -> np.ndarray:
         """(m, f) channels with mean 0 and deviation 1 over the training points."""
-        scaled: np.ndarray = (features - np.float32(self.mean)) / np.float32(self.std)
+        scaled: np.ndarray = (features - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return scaled.astype(np.float32)
 
     def to_json(self) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def build(options: SemanticKittiOptions, context: DataContext) -> CloudData:
 
 def read_drives(root: Path, options: SemanticKittiOptions, rng: Rng) -> CloudSet:
     """Sweeps of all named drives with labels and poses; thinned one by one while they are read, to fit in memory."""
-    sweeps, labels, poses, before, group, titles = [], [], [], list[int](), list[int](), list[str]()
+    sweeps, labels, poses = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    before, group, titles = list[int](), list[int](), list[str]()
     lookup = np.full(1 << 16, -2, np.int64)
     for place, numbers in enumerate(CLASSES.values()):
         lookup[list(numbers)] = place

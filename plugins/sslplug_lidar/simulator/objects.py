@@ -109,9 +109,9 @@ def bush(draw: Draw) -> Parts:
     blobs = []
     for _ in range(int(draw.integers(4, 9))):
         z = draw.uniform(0.25, 0.75) * height
-        half = tuple(float(v) for v in draw.uniform(0.25, 0.55, 3) * (0.4 + 0.6 * spread))
+        x, y, up = (float(v) for v in draw.uniform(0.25, 0.55, 3) * (0.4 + 0.6 * spread))
         place = (float(draw.normal(0, 0.45) * spread), float(draw.normal(0, 0.45) * spread), float(z))
-        blobs.append(part(ELLIPSOID, place, half, draw.uniform(0.2, 0.5), draw.uniform(0, np.pi), 0.45, 0.05))
+        blobs.append(part(ELLIPSOID, place, (x, y, up), draw.uniform(0.2, 0.5), draw.uniform(0, np.pi), 0.45, 0.05))
     return joined(blobs)
 
 

@@ -16,7 +16,6 @@ from sslplug_lidar.simulator.objects import OBJECTS
 from sslplug_lidar.simulator.parts import BOX, part
 from sslplug_lidar.simulator.spinning import Spinning, sweep
 
-
 LOOSE, CLEARED = 0.6, 0.25
 """Metres by which a box is too large at most, and below which the ground is taken away at most."""
 
