@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "randomness"),
-    ("contracts", "recipe", "distributed"),
+    ("contracts", "recipe", "distributed", "scaffold"),
     ("objectives", "methods", "training", "evaluation", "diagnostics", "discovery", "reporting"),
     ("build",),
     ("stages",),
