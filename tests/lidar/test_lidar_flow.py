@@ -250,11 +250,11 @@ def test_scoop_terms_of_perfect_features_are_nothing() -> None:
     batch = pair_batch([cloud(24, 15), cloud(24, 16)], shift)
     method = Scoop(ScoopOptions(eps=1e-6), Whole(), Names())
     terms = method(batch, Rng.root(0))
-    assert {name: float(value) for name, value in terms.items()} == pytest.approx(
+    assert {name: value.item() for name, value in terms.items()} == pytest.approx(
         {"match": 0, "sure": 0, "smooth": 0}, abs=1e-3
     )
     soft = Scoop(ScoopOptions(eps=1.0), Whole(), Names())(batch, Rng.root(0))
-    assert float(soft["sure"]) > 0.01
+    assert soft["sure"].item() > 0.01
     sum(soft.values()).backward()
 
 
@@ -269,10 +269,10 @@ def test_scoop_learns_features_that_are_sure() -> None:
         adam.zero_grad()
         loss.backward()
         adam.step()
-        totals.append(float(loss.detach()))
+        totals.append(loss.item())
     assert totals[-1] < 0.85 * totals[0]
     assert method.log_eps.grad is not None
-    assert float(method.log_eps) < 0.0
+    assert method.log_eps.item() < 0.0
 
 
 def test_sweep_pairs_thin_turn_and_flip_without_touching_the_batch() -> None:
@@ -364,6 +364,10 @@ def test_flow_tasks_tell_good_from_bad_embeddings() -> None:
     moving = tasks["flow-movers"].baselines["zero"]()["epe"]
     assert np.allclose(moving, np.hypot(0.4, 0.7), atol=1e-6)
     assert tasks["flow"].baselines["icp"]()["epe"].mean() < 0.5 * zero["epe"].mean()
+    worse = tasks["flow"].measure({"point": np.roll(names, 1, axis=1) * 2})  # the same embeddings under other names
+    assert np.allclose(worse["epe"], good["epe"], atol=1e-3)
+    random = Rng.root(5).numpy().normal(size=(1200, 4)).astype(np.float32)
+    assert tasks["flow"].measure({"point": random})["epe"].mean() > zero["epe"].mean()
     told = tasks["flow"].measure({"point": names, "flow": np.zeros((900, 3), np.float32)})
     assert np.allclose(told["epe"], zero["epe"])
     with pytest.raises(DataError, match="3 numbers for each point"):

@@ -31,7 +31,7 @@ class Refinement:
     steps: int = 150
     lr: float = 0.05
     smooth: float = 1.0
-    neighbours: int = 32
+    neighbours: int = 16
     backward: float = 0.0
     look_up: int = 10
 

@@ -38,13 +38,16 @@ SOFTNESS = (0.1, 0.03, 0.01, 0.003, 0.001)
 Predict = Callable[[SweepPair], tuple[Tensor, Tensor]]
 """Pair -> flow (m, 3) of its source points, and how sure each is (m,)."""
 
+Embedded = Callable[[SweepPair, Mapping[str, np.ndarray]], tuple[Tensor, Tensor]]
+"""As Predict, from all embeddings."""
+
 
 def flow_tasks(
     clouds: CloudSet,
     cases: np.ndarray,
     protocol: str,
     selection: Selection | None = None,
-    most: int = 8,
+    most: int = 6,
     reference: Reference = "given",
 ) -> dict[str, MeasuredTask]:
     """The flow tasks of a data set; {} where none of its sweeps ``cases`` (numbers of clouds) has a predecessor and known flow.
@@ -66,15 +69,16 @@ def flow_tasks(
         found = pairs_of(clouds, numbers, chosen, Rng.root(0).fork("flow"), reference)
         return [pair for pair in found if bool(known(pair).any())]
 
+    embedded = remembered()
     told = f"{protocol}; {chosen}"
     if clouds.flow is None:
         told += f", flow of points at rest by {reference} poses"
     tasks = {
-        "flow": flow_task("flow", pairs, known, told, None),
-        "flow-refined": flow_task("flow-refined", pairs, known, f"{told}; refined at run time", Refinement()),
+        "flow": flow_task("flow", pairs, known, told, None, embedded),
+        "flow-refined": flow_task("flow-refined", pairs, known, f"{told}; refined at run time", Refinement(), embedded),
     }
     if clouds.flow is not None and clouds.poses is not None:
-        tasks["flow-movers"] = flow_task("flow-movers", pairs, movers, f"{told}; moving points alone", None)
+        tasks["flow-movers"] = flow_task("flow-movers", pairs, movers, f"{told}; moving points alone", None, embedded)
     return tasks
 
 
@@ -96,6 +100,7 @@ def flow_task(
     asked: Callable[[SweepPair], Tensor],
     protocol: str,
     how: Refinement | None,
+    embedded: Embedded,
 ) -> MeasuredTask:
     """One flow task on the points ``asked`` of each pair that has any, refined by ``how`` where it is given."""
 
@@ -114,7 +119,7 @@ def flow_task(
         return {metric: np.array([row[metric] for row in rows]) for metric in FLOW_METRICS}
 
     def measure(levels: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        return judged(lambda pair: embedded_flow(pair, levels))
+        return judged(lambda pair: embedded(pair, levels))
 
     baselines = {
         "zero": lambda: judged(lambda pair: certain(torch.zeros_like(pair.source))),
@@ -134,6 +139,19 @@ def certain(flow: Tensor) -> tuple[Tensor, Tensor]:
 def nearest_flow(pair: SweepPair) -> Tensor:
     """(m, 3) flow to each point's nearest target."""
     return pair.target[nearest_in(pair.source, pair.target, 1)[0][:, 0]] - pair.source
+
+
+def remembered() -> Embedded:
+    """:func:`embedded_flow`, answered once for each pair and set of embeddings: three tasks ask for the same flow."""
+    held: dict[SweepPair, tuple[np.ndarray, tuple[Tensor, Tensor]]] = {}
+
+    def embedded(pair: SweepPair, levels: Mapping[str, np.ndarray]) -> tuple[Tensor, Tensor]:
+        rows = levels["flow" if "flow" in levels else "point"]
+        if pair not in held or held[pair][0] is not rows:
+            held[pair] = rows, embedded_flow(pair, levels)
+        return held[pair][1]
+
+    return embedded
 
 
 def embedded_flow(pair: SweepPair, levels: Mapping[str, np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,7 @@ def registration_tasks(
     cases: np.ndarray,
     protocol: str,
     selection: Selection | None = None,
-    most: int = 8,
+    most: int = 6,
     reference: Reference = "given",
 ) -> dict[str, MeasuredTask]:
     """The registration tasks of a data set; {} where none of its sweeps ``cases`` has a predecessor and a known motion.
