@@ -30,7 +30,7 @@ class ItemRows(nn.Module):
         alone = not options.features
         table = None if alone else spec.item_features
         ids = spec.items if options.ids else 0
-        seen = torch.zeros(ids).index_fill(0, spec.item.unique(), 1.0) if ids else torch.zeros(0)
+        seen = torch.zeros(ids).index_fill(0, spec.item, 1.0) if ids else torch.zeros(0)
         self.input = FeatureInput(table, options.dim if alone else options.width, ids, seen, hides=False)
         self.map = nn.Identity() if alone else nn.Linear(self.input.width, options.dim)
         self.dims = {"item": options.dim}

@@ -140,7 +140,7 @@ class Sasrec(nn.Module):
         everyone = torch.arange(len(length), device=length.device)
         if length.device.type != "cpu":
             return [everyone] if len(everyone) else []
-        return list(torch.argsort(length, stable=True).split(TOGETHER)) if len(everyone) else []
+        return list(torch.split(torch.argsort(length, stable=True), TOGETHER)) if len(everyone) else []
 
 
 def build(options: SasrecOptions, spec: RecSpec) -> Sasrec:

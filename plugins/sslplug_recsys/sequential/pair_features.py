@@ -82,7 +82,8 @@ class HistoryTable:
         entries = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
         counted = sparse.csr_matrix(entries, (self.items, self.items))
         total = np.asarray(counted.sum(1)).ravel()
-        return (sparse.diags(1.0 / (total + SHRINK)) @ counted).tocsr()
+        shares: sparse.csr_matrix = (sparse.diags(1.0 / (total + SHRINK)) @ counted).tocsr()
+        return shares
 
 
 def _weights(histories: Sequences, chosen: np.ndarray, items: int, fade: float) -> sparse.csr_matrix:

@@ -136,12 +136,10 @@ class SequenceData:
         parts = {}
         for number, (name, histories) in enumerate((("val", cut.val), ("test", cut.test))):
             wanted = sparse.csr_matrix((np.ones(k, np.float32), (np.arange(k), cut.wanted[:, number])), (k, corpus.items))
-            seen = sparse.csr_matrix(wanted.shape, dtype=np.float32)
-            if self.options.seen == "history":
-                # What is asked for again may be answered.
-                seen = _matrix(histories, corpus.items)
-                seen = (seen - seen.multiply(wanted)).tocsr()
-                seen.eliminate_zeros()
+            had = _matrix(histories, corpus.items)
+            # What is asked for again may be answered.
+            seen = (had - had.multiply(wanted)).tocsr() if self.options.seen == "history" else (0 * had).tocsr()
+            seen.eliminate_zeros()
             parts[name] = RankingPart(number * k + np.arange(k, dtype=np.int64), wanted, seen)
         left_out = "all items ranked but those of the history" if self.options.seen == "history" else "all items ranked"
         table = HistoryTable(

@@ -90,7 +90,8 @@ class Attributes(nn.Module):
         logits = self.maps[name](steps) @ self.attribute.t()
         row, column = self._has(items)
         # BCE with logits x and a target y is softplus(x) - x y; only what an item has contributes to the second part.
-        return F.softplus(logits).sum() - logits[row, column].sum()
+        summed: Tensor = F.softplus(logits).sum() - logits[row, column].sum()
+        return summed
 
     def _has(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """(v,) positions in ``items`` and (v,) numbers of the attributes that these items have, each once."""

@@ -43,6 +43,8 @@ class IntentsOptions(Options):
 class Intents(nn.Module):
     """Terms: ``sequence`` and ``intent``. Prototypes come from the training sequences of ``spec`` alone."""
 
+    prototypes: Tensor
+
     def __init__(self, options: IntentsOptions, views: Views, encoder: nn.Module, training: Histories, dim: int) -> None:
         super().__init__()
         if len(training) < options.intents:
@@ -72,7 +74,7 @@ class Intents(nn.Module):
             with torch.no_grad():
                 parts = [
                     self.encoder(View(self.training_histories.take(rows).to(device), role="history"))["history"].float()
-                    for rows in torch.arange(len(self.training_histories)).split(TOGETHER)
+                    for rows in torch.split(torch.arange(len(self.training_histories)), TOGETHER)
                 ]
         finally:
             self.encoder.train(was_training)

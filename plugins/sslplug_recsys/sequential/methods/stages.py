@@ -31,6 +31,8 @@ class StagesOptions(Options):
 class Stages(nn.Module):
     """Terms are those of the running stage, ``<stage>/<term>``. The optimiser keeps its averages from stage to stage."""
 
+    stage: Tensor
+
     def __init__(self, encoder: nn.Module, stages: Mapping[str, nn.Module], epochs: Sequence[int]) -> None:
         super().__init__()
         self.encoder = encoder
