@@ -67,16 +67,19 @@ class SvdContrast(Contrast):
         users, nodes = encoder.users, encoder.users + encoder.items
         layers, final = read
         items = sides.item if sides.negative is None else torch.cat([sides.item, sides.negative])
-        low_users = self.users_scaled[sides.user] @ (self.items_basis.t() @ layers[users:nodes])
-        low_items = self.items_scaled[items - users] @ (self.users_basis.t() @ layers[:users])
-        user = self._side(encoder.table[sides.user] + low_users, final[sides.user], final[:users])
-        item = self._side(encoder.table[items] + low_items, final[items], final[users:nodes])
-        return user + self.options.item_weight * item
+        # A node that comes several times has one value: each is computed once and counted as often.
+        (user, of_user), (item, of_item) = (torch.unique(rows, return_inverse=True) for rows in (sides.user, items))
+        low_users = self.users_scaled[user] @ (self.items_basis.t() @ layers[users:nodes])
+        low_items = self.items_scaled[item - users] @ (self.users_basis.t() @ layers[:users])
+        by_user = self._side(encoder.table[user] + low_users, final[user], final[:users])[of_user]
+        by_item = self._side(encoder.table[item] + low_items, final[item], final[users:nodes])[of_item]
+        if self.options.reduction == "sum":
+            return by_user.sum() + self.options.item_weight * by_item.sum()
+        return by_user.mean() + self.options.item_weight * by_item.mean()
 
     def _side(self, low: Tensor, own: Tensor, table: Tensor) -> Tensor:
         positive = ((low * own).sum(1) / self.options.temperature).clamp(-5.0, 5.0)
-        each = table_logsumexp(low, table, self.options.temperature) - positive
-        return each.sum() if self.options.reduction == "sum" else each.mean()
+        return table_logsumexp(low, table, self.options.temperature) - positive
 
 
 def interaction_svd(graph: Graph, rank: int) -> tuple[Tensor, Tensor, Tensor]:
