@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from torch import Tensor
 
@@ -23,6 +24,8 @@ class RecSpec:
     user_features, item_features  of all users and items, or None
     relations       further edges, {"user-user": (2, k) friends, "item-attribute": (2, k), ...}, int64
     histories       training sequences (sequence data), or None
+    batches         what training batches are, so that views of another kind are refused before training: (user, item) pairs,
+                    sequences of items, or pairs of items from one basket
     """
 
     users: int
@@ -34,3 +37,4 @@ class RecSpec:
     item_features: FeatureTable | None = None
     relations: Mapping[str, Tensor] = field(default_factory=lambda: _NOTHING)
     histories: Histories | None = None
+    batches: Literal["pairs", "sequences", "baskets"] = "pairs"

@@ -157,6 +157,11 @@ def test_dropout_of_single_values() -> None:
 
 def test_what_cannot_be_masked_is_refused() -> None:
     bare = RecSpec(10, 40, spec().user, spec().item, spec().popularity)
+    baskets = RecSpec(10, 40, bare.user, bare.item, bare.popularity, None, table(), batches="baskets")
+    with pytest.raises(UsageError, match="need .user, item. pairs"):
+        pairs.build(pairs.TowerOptions(), baskets)
+    with pytest.raises(UsageError, match="need .user, item. pairs"):
+        masked_items.build(masked_items.MaskedItemOptions(), baskets)
     with pytest.raises(UsageError, match="no features to mask"):
         masked_items.build(masked_items.MaskedItemOptions(), bare)
     one = RecSpec(10, 40, bare.user, bare.item, bare.popularity, None, table_of({"a": single(["x"] * 40)}, 40)[0])

@@ -28,6 +28,7 @@ from sslplug.randomness import Rng
 from sslplug_recsys.batch import Entities, FeatureTable, Pairs
 from sslplug_recsys.spec import RecSpec
 from sslplug_recsys.towers.mutual_information import correlated, mutual_information
+from sslplug_recsys.towers.pairs import require_pairs
 
 
 class MaskedItemOptions(Options):
@@ -102,6 +103,7 @@ def drop_values(table: FeatureTable, rate: float, rng: Rng) -> FeatureTable:
 
 def build(options: MaskedItemOptions, spec: RecSpec) -> MaskedItems:
     """The views. UsageError where items have no features, or too few fields to mask a part of them."""
+    require_pairs(spec, "masked_items")
     if spec.item_features is None:
         raise UsageError("views masked_items: the items have no features to mask; give an item table (data.items).")
     if options.mask != "none" and len(spec.item_features.fields) < 2:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from sslplug.contracts import Options, View
+from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_recsys.batch import Entities, Pairs
+from sslplug_recsys.spec import RecSpec
 
 
 class TowerOptions(Options):
@@ -29,6 +30,13 @@ class TowerViews:
         ]
 
 
-def build(options: TowerOptions, spec: Any) -> TowerViews:
-    """The views."""
+def build(options: TowerOptions, spec: RecSpec) -> TowerViews:
+    """The views. UsageError for data without (user, item) pairs."""
+    require_pairs(spec, "towers")
     return TowerViews()
+
+
+def require_pairs(spec: RecSpec, views: str) -> None:
+    """Raises UsageError unless training batches are (user, item) pairs."""
+    if spec.histories is not None or spec.batches != "pairs":
+        raise UsageError(f"Views {views!r} need (user, item) pairs; choose pair data such as tastes, ml-100k or files.")
