@@ -183,11 +183,14 @@ def test_item_neighbours_in_blocks_are_those_of_the_dense_matrix(work: int, monk
 
 
 def test_retrieved_candidates_come_once_and_unanswered_places_never() -> None:
-    found = retrieve([lists([3, 1], [0, -1]), lists([1, 2], [0, 4])], csr([[2], [1]], 5))
+    found = retrieve({"a": lists([3, 1], [0, -1]), "b": lists([1, 2], [0, 4])}, csr([[2], [1]], 5))
     assert found.places.tolist() == [0, 0, 0, 1, 1]
     assert found.candidates.tolist() == [1, 2, 3, 0, 4]
     assert found.relevant.tolist() == [False, True, False, False, False]
     assert found.group.tolist() == [3, 2]
+    nan = pytest.approx(math.nan, nan_ok=True)
+    assert found.ranks["a"].tolist() == [1, nan, 0, 0, nan]
+    assert found.ranks["b"].tolist() == [0, 1, nan, 0, 1]
 
 
 # --- judging ---

@@ -201,7 +201,7 @@ def test_a_run_folder_that_is_not_there(toy: str, tmp_path: Path, capsys: pytest
         (["--plugin", "toy", "--recipe", "none.yaml"], "Recipe file none.yaml does not exist."),
         (["--plugin", "toy", "--set", "optim.lrr=1"], "optim.lrr: unknown"),
         (["--plugin", "toy", "--set", "train.batch_size=30", "--set", "train.accumulate=4"], "30 does not split into"),
-        (["--plugin", "toy", "--set", "train.labels=klass"], "no task 'klass'; this data has cluster"),
+        (["--plugin", "toy", "--set", "train.labels=klass"], "no labelled task 'klass'; this data has cluster"),
         (
             ["--plugin", "toy", "--set", "train.labels=cluster", "--set", "train.split=5"],
             "train.split: 5, but task 'cluster' has 5",

@@ -158,7 +158,7 @@ def _lambdarank(
     for source in SOURCES:
         names = _retrieving(source)
         learn, hold = (
-            (part, answered(retrieve([own[name] for name in names], part.relevant)))
+            (part, answered(retrieve({name: own[name] for name in names}, part.relevant)))
             for part, own in zip(parts, near, strict=True)
         )
         if not len(learn[1].places) or not len(hold[1].places):
@@ -166,7 +166,7 @@ def _lambdarank(
                 f"{task.name}: nothing relevant among the candidates retrieved; lightgbm on {source} is left out."
             )
             continue
-        short = [_shortened(lists[name], options.retrieve) for name in names]
+        short = {name: _shortened(lists[name], options.retrieve) for name in names}
         answers["lightgbm", source] = Answer.timed(
             lambda learn=learn, hold=hold, short=short, source=source: fit(  # type: ignore[misc]
                 columns, source, learn, hold, task.cutoffs[0], options, draw

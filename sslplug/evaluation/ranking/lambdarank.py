@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,12 +30,14 @@ _AT_ONCE = 1000
 class Retrieved:
     """Candidates of questions: pair p is candidate ``candidates[p]`` for the question at ``places[p]``, place after place.
 
-    relevant  (p,) bool: what the question wanted; ``group`` (asked,) how many candidates each question with any has
+    relevant  (p,) bool: what the question wanted
+    ranks     {list: (p,) float32}: the candidate's place on each list it may stand on, from 0; NaN where it does not
     """
 
     places: np.ndarray
     candidates: np.ndarray
     relevant: np.ndarray
+    ranks: Mapping[str, np.ndarray]
 
     @property
     def group(self) -> np.ndarray:
@@ -44,24 +46,31 @@ class Retrieved:
 
     def take(self, kept: np.ndarray) -> Retrieved:
         """Some of the pairs."""
-        return Retrieved(self.places[kept], self.candidates[kept], self.relevant[kept])
+        ranks = {name: rank[kept] for name, rank in self.ranks.items()}
+        return Retrieved(self.places[kept], self.candidates[kept], self.relevant[kept], ranks)
 
 
-def retrieve(lists: Sequence[Lists], relevant: sparse.csr_matrix) -> Retrieved:
+def retrieve(lists: Mapping[str, Lists], relevant: sparse.csr_matrix) -> Retrieved:
     """Every candidate that stands on one of the lists of its question, once."""
     width = relevant.shape[1]
-    rows = np.arange(len(lists[0]))[:, None] * width
-    keys = np.unique(np.concatenate([(rows + one.candidates)[one.candidates >= 0] for one in lists]))
+    stands = {}
+    for name, one in lists.items():
+        place, rank = np.nonzero(one.candidates >= 0)
+        stands[name] = place * width + one.candidates[place, rank], rank
+    keys = np.unique(np.concatenate([key for key, _ in stands.values()]))
+    ranks = {name: np.full(len(keys), np.nan, dtype=np.float32) for name in stands}
+    for name, (key, rank) in stands.items():
+        ranks[name][np.searchsorted(keys, key)] = rank
     places, candidates = np.divmod(keys, width)
-    return Retrieved(places, candidates, np.isin(keys, entries(relevant)))
+    return Retrieved(places, candidates, np.isin(keys, entries(relevant)), ranks)
 
 
 @dataclass(frozen=True)
 class PairColumns:
     """The columns of pairs of a question and a candidate.
 
-    raw         popularity, the item-kNN score, then the task's own features of pairs
-    pretrained  the similarity of the embeddings, their element-wise product where they are narrow
+    raw         popularity, the item-kNN score, the places on the lists by both, then the task's own features of pairs
+    pretrained  the similarity of the embeddings, the place on the list by it, their element-wise product where they are narrow
     both        raw, then pretrained
     """
 
@@ -77,15 +86,16 @@ class PairColumns:
         if source == "raw":
             return self._raw(asked, found)
         product = self.query[asked.queries[found.places]] * self.candidate[found.candidates]
-        columns = product.sum(axis=1, keepdims=True)
+        columns = np.stack([product.sum(axis=1), found.ranks["similar"]], axis=1)
         if product.shape[1] <= self.widest_product:
             columns = np.concatenate([columns, product], axis=1)
         return RawFeatures(columns) if source == "pretrained" else beside(self._raw(asked, found), columns)
 
     def _raw(self, asked: Questions, found: Retrieved) -> RawFeatures:
         scores = self.neighbours.scores(asked.profile)
-        near = np.asarray(scores[found.places, found.candidates], dtype=np.float32).reshape(-1, 1)
-        known = np.concatenate([self.popularity.counts[found.candidates][:, None], near], axis=1)
+        near = np.asarray(scores[found.places, found.candidates], dtype=np.float32).ravel()
+        ranks = found.ranks["popularity"], found.ranks["neighbours"]
+        known = np.stack([self.popularity.counts[found.candidates], near, *ranks], axis=1)
         if self.pairs is None:
             return RawFeatures(known)
         own = self.pairs(asked.queries[found.places], found.candidates)
@@ -106,14 +116,15 @@ class Ranker:
     columns: PairColumns
     source: Source
 
-    def lists(self, asked: Questions, lists: Sequence[Lists], k: int) -> Lists:
+    def lists(self, asked: Questions, lists: Mapping[str, Lists], k: int) -> Lists:
         """The ``k`` best retrieved candidates of each question; equal scores are decided against what is relevant."""
         candidates = np.full((len(asked), k), -1, dtype=np.int64)
         scores = np.full((len(asked), k), -np.inf, dtype=np.float32)
         for start in range(0, len(asked), _AT_ONCE):
             places = np.arange(start, min(start + _AT_ONCE, len(asked)))
             part = asked.take(places)
-            found = retrieve([Lists(one.candidates[places], one.scores[places]) for one in lists], part.relevant)
+            near = {name: Lists(one.candidates[places], one.scores[places]) for name, one in lists.items()}
+            found = retrieve(near, part.relevant)
             said = np.asarray(self.booster.predict(self.columns(part, found, self.source).values))
             order = np.lexsort((found.relevant, -said, found.places))
             row = found.places[order]
@@ -135,7 +146,7 @@ def fit(
 ) -> Ranker:
     """Grow trees on the questions of ``learn`` that found something relevant, stopped by ndcg@cutoff on those of ``hold``."""
     x, x_held = columns(*learn, source), columns(*hold, source)
-    parameters = _parameters(options, x.values.shape[1], cutoff, seed)
+    parameters = _parameters(options, x.values.shape, cutoff, seed)
     train = _dataset(x, learn[1], parameters, None)
     held = _dataset(x_held, hold[1], parameters, train)
     stop = lightgbm.early_stopping(options.patience, verbose=False)
@@ -163,7 +174,8 @@ def _dataset(
     )
 
 
-def _parameters(options: RankingOptions, columns: int, cutoff: int, seed: int) -> dict[str, Any]:
+def _parameters(options: RankingOptions, shape: tuple[int, ...], cutoff: int, seed: int) -> dict[str, Any]:
+    pairs, columns = shape
     return {
         "objective": "lambdarank",
         "metric": "ndcg",
@@ -171,7 +183,7 @@ def _parameters(options: RankingOptions, columns: int, cutoff: int, seed: int) -
         "lambdarank_truncation_level": cutoff + 10,
         "learning_rate": options.lr,
         "num_leaves": options.num_leaves,
-        "min_data_in_leaf": options.min_child_samples,
+        "min_data_in_leaf": max(1, min(options.min_child_samples, pairs // 20)),
         "feature_fraction": min(1.0, max(options.feature_fraction, options.fewest_columns / columns)),
         "seed": seed % (2**31 - 1),
         "deterministic": True,

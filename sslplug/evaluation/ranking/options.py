@@ -28,8 +28,10 @@ class RankingOptions(Options):
     rounds: int = Field(default=500, ge=1, description="lambdarank: most boosting rounds")
     patience: int = Field(default=50, ge=1, description="lambdarank: rounds without a better ndcg before stopping")
     lr: float = Field(default=0.05, gt=0, description="lambdarank: learning rate")
-    num_leaves: int = Field(default=31, ge=2, description="lambdarank: leaves a tree")
-    min_child_samples: int = Field(default=20, ge=1, description="lambdarank: fewest pairs a leaf")
+    num_leaves: int = Field(default=7, ge=2, description="lambdarank: leaves a tree")
+    min_child_samples: int = Field(
+        default=100, ge=1, description="lambdarank: fewest pairs a leaf; never more than a twentieth of them"
+    )
     feature_fraction: float = Field(default=0.3, gt=0, le=1, description="lambdarank: share of columns a tree may use")
     fewest_columns: int = Field(default=16, ge=1, description="lambdarank: fewest columns a tree may use")
     widest_product: int = Field(
