@@ -405,6 +405,15 @@ def test_every_recipe_lowers_its_loss_and_ranks_training_pairs_up(
     assert float(scores.mean()) > float(shuffled.mean())
 
 
+def test_autocast_changes_no_number(spec: RecSpec) -> None:
+    options = {"ranking": {"name": "alignment_uniformity"}, "contrasts": [{"name": "svd", "rank": 3}, {"name": "noise"}]}
+    model = made(spec, options, {"layers": 2, "combine": "sum"})
+    plain = model(batch_of(spec), Rng.root(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        lowered = model(batch_of(spec), Rng.root(0))
+    assert all(torch.equal(plain[name], lowered[name]) for name in plain)
+
+
 def test_wrong_combinations_are_refused(spec: RecSpec) -> None:
     with pytest.raises(UsageError, match="expected each kind of term once"):
         made(spec, {"contrasts": [{"name": "layer"}, {"name": "layer"}]}, {"layers": 1})

@@ -40,7 +40,12 @@ class DccfMethod(nn.Module):
         self.options, self.views, self.encoder, self.objective = options, views, encoder, objective
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
-        """The terms of one batch."""
+        """The terms of one batch, in the precision of the table."""
+        with torch.autocast(self.encoder.table.device.type, enabled=False):
+            return self.terms(batch, rng)
+
+    def terms(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
+        """One propagation, then every term."""
         o, encoder = self.options, self.encoder
         sides = sides_of(self.views(batch, rng), encoder)
         if sides.negative is None:

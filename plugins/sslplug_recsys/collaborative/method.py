@@ -60,7 +60,12 @@ class Collaborative(nn.Module):
         self.contrasts = nn.ModuleList(contrast for _, contrast in contrasts)
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
-        """The terms of one batch."""
+        """The terms of one batch, in the precision of the table: there is no layer that a lower one would speed up."""
+        with torch.autocast(self.encoder.table.device.type, enabled=False):
+            return self.terms(batch, rng)
+
+    def terms(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
+        """One propagation, then every term."""
         encoder, o = self.encoder, self.options
         sides = sides_of(self.views(batch, rng), self.encoder)
         parts = [rows for rows in (sides.user, sides.item, sides.negative) if rows is not None]
