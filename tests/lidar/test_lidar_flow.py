@@ -221,7 +221,7 @@ def test_just_go_learns_a_shift_without_labels() -> None:
     assert error() < min(0.5 * untrained, float(shift.norm()))
 
 
-def test_flow_net_needs_a_sweep_before_and_every_parameter() -> None:
+def test_flow_net_uses_every_parameter() -> None:
     torch.manual_seed(0)
     net = FlowNet(FlowNetOptions(widths=(8, 8), neighbours=4, candidates=4, hidden=8, smoothing=1), 0)
     batch = pair_batch([cloud(20, 13), cloud(12, 14)], torch.tensor([0.1, 0, 0]))
@@ -235,8 +235,10 @@ def test_flow_net_needs_a_sweep_before_and_every_parameter() -> None:
         (rows * torch.randn(rows.shape, generator=Rng.root(0).torch())).sum() for rows in embedding.levels.values()
     ).backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in net.parameters())
-    with pytest.raises(UsageError, match="needs the sweep before"):
-        net(View(packed([cloud(20, 13)])))
+    with torch.no_grad():
+        alone = packed([cloud(20, 13)])
+        itself = net(View(replace(alone, previous=alone)))["flow"]
+        assert torch.equal(net(View(alone))["flow"], itself)
 
 
 def test_scoop_terms_of_perfect_features_are_nothing() -> None:
@@ -294,8 +296,11 @@ def test_sweep_pairs_thin_turn_and_flip_without_touching_the_batch() -> None:
     assert torch.equal(turned.xyz[:, 2], view.xyz[:, 2])
     assert not torch.allclose(turned.xyz, view.xyz)
     assert torch.equal(batch.xyz, kept)
-    with pytest.raises(UsageError, match="no consecutive sweeps"):
-        still(packed(now), Rng.root(0))
+    alone = still(packed(now), Rng.root(0))[0].data
+    assert torch.equal(alone.index, alone.previous.index)
+    for method in (JustGo(JustGoOptions(), still, nn.Identity()), Scoop(ScoopOptions(), still, nn.Identity())):
+        with pytest.raises(UsageError, match="no pair of consecutive sweeps"):
+            method(packed(now), Rng.root(0))
 
 
 def _places(batch: Clouds, view: Clouds) -> Tensor:

@@ -17,7 +17,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sslplug.contracts import Embedding, View
-from sslplug.errors import UsageError
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.flow.set_conv import SetConv, SetConvOptions, SetConvs, two_levels
 from sslplug_lidar.geometry import nearest
@@ -53,14 +52,9 @@ class FlowNet(nn.Module):
         self.dims = {"point": width, "cloud": width, "flow": 3}
 
     def forward(self, view: View) -> Embedding:
-        """Embeddings of this sweep and the flow of the one before. UsageError where the view has no sweep before."""
+        """Embeddings of this sweep and the flow of the one before; a view without sweeps before is its own predecessor."""
         now: Clouds = view.data
-        before = now.previous
-        if before is None:
-            raise UsageError(
-                "The flow network needs the sweep before each (Clouds.previous); choose data with consecutive sweeps and views "
-                "that keep them."
-            )
+        before = now if now.previous is None else now.previous
         here = self.points(now.features, now.xyz, now.offsets)
         there = self.points(before.features, before.xyz, before.offsets)
         flow = self.flow(before, there, now, here)

@@ -33,6 +33,17 @@ class JustGoOptions(Options):
     anchor: float = Field(0.5, ge=0, le=1, description="Share of the prediction in the anchor; 1: an unanchored cycle.")
 
 
+def consecutive(now: Clouds) -> tuple[Clouds, Clouds]:
+    """The sweeps before and the sweeps themselves. UsageError where a batch has no pair of different sweeps."""
+    before = now.previous
+    if before is None or not len(before.xyz) or bool((before.index == now.index).all()):
+        raise UsageError(
+            "Flow cannot be learned from this batch, which holds no pair of consecutive sweeps; choose data with consecutive "
+            "sweeps (data.pairs) and views sweep_pairs."
+        )
+    return before, now
+
+
 def nearest_points(moved: Tensor, before: Clouds, now: Clouds) -> Tensor:
     """(m, 3) the point of this sweep nearest to each moved point (m, 3) of the sweep before."""
     place, _ = nearest(moved, before.offsets, now.xyz, now.offsets, 1)
@@ -53,10 +64,7 @@ class JustGo(nn.Module):
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """The terms of one batch."""
-        now: Clouds = self.views(batch, rng)[0].data
-        before = now.previous
-        if before is None or not len(before.xyz):
-            raise UsageError("Method just_go: a batch without a pair of sweeps; use views sweep_pairs and larger batches.")
+        before, now = consecutive(self.views(batch, rng)[0].data)
         flow = self.encoder(View(now))["flow"]
         return self.terms(before, now, flow)
 

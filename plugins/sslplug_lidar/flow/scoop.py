@@ -18,11 +18,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sslplug.contracts import Assembly, Options, Progress, View, Views
-from sslplug.errors import UsageError
 from sslplug.randomness import Rng
-from sslplug_lidar.batch import Clouds
 from sslplug_lidar.flow.correspondence import Transport, soft_flow
-from sslplug_lidar.flow.just_go import point_rows
+from sslplug_lidar.flow.just_go import consecutive, point_rows
 from sslplug_lidar.flow.refine import around, roughness
 from sslplug_lidar.registration.icp import nearest_in
 
@@ -51,10 +49,7 @@ class Scoop(nn.Module):
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """The terms of one batch: means over its pairs."""
-        now: Clouds = self.views(batch, rng)[0].data
-        before = now.previous
-        if before is None or not len(before.xyz):
-            raise UsageError("Method scoop: a batch without a pair of sweeps; use views sweep_pairs and larger batches.")
+        before, now = consecutive(self.views(batch, rng)[0].data)
         here, there = self.encoder(View(now))["point"], self.encoder(View(before))["point"]
         terms = [
             self.pair(before.xyz[a:b], now.xyz[c:d], there[a:b], here[c:d])

@@ -1,7 +1,8 @@
 """The view that flow is learned from: each sweep with the one before it, thinned, neither aligned nor compensated.
 
 One view; its ``data`` is the sweep and ``data.previous`` the sweep before, in their own coordinates. Sweeps without a predecessor
-are left out. Backwards in time (share ``flip``) the two change places. Both are turned by one angle about z.
+are left out; of data without consecutive sweeps every cloud is its own predecessor. Backwards in time (share ``flip``) the two
+change places. Both are turned by one angle about z.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, View
-from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.geometry import ground, owner_of, place_of, rotation_z
@@ -44,14 +44,13 @@ class SweepPairs:
         return {}
 
     def __call__(self, batch: Clouds, rng: Rng) -> list[View]:
-        """One view. UsageError where the data has no consecutive sweeps."""
-        if batch.previous is None:
-            raise UsageError("Views sweep_pairs: this data has no consecutive sweeps; choose data that has.")
+        """One view."""
         rng = rng.fork("view", 0)
-        batch = batch.take((batch.previous.lengths > 0).nonzero()[:, 0])
-        assert batch.previous is not None
-        now = self.thinned(replace(batch, previous=None, flow=None, pose=None), rng.fork("now"))
-        then = self.thinned(batch.previous, rng.fork("then"))
+        alone = replace(batch, previous=None, flow=None, pose=None, labels=None)
+        before = alone if batch.previous is None else batch.previous
+        there = (before.lengths > 0).nonzero()[:, 0]
+        now = self.thinned(alone.take(there), rng.fork("now"))
+        then = self.thinned(before.take(there), rng.fork("then"))
         both = ((now.lengths > 0) & (then.lengths > 0)).nonzero()[:, 0]
         now, then = now.take(both), then.take(both)
         now, then = swapped(now, then, rng.fork("flip").uniform(now.index)[:, 0] < self.options.flip)
@@ -106,5 +105,5 @@ def turned(clouds: Clouds, angle: Tensor) -> Clouds:
 
 
 def build(options: SweepPairsOptions, spec: CloudSpec) -> SweepPairs:
-    """The view component; data without sweeps is refused at the first batch."""
+    """The view component."""
     return SweepPairs(options)
