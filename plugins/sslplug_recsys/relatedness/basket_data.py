@@ -43,6 +43,17 @@ class BasketOptions(Options):
 
 
 @dataclass(frozen=True, eq=False)
+class BasketSpec(RecSpec):
+    """A specification whose users are training baskets and whose popularity counts places in training pairs of items."""
+
+
+def need_baskets(spec: RecSpec, what: str) -> None:
+    """UsageError where the data has no baskets."""
+    if not isinstance(spec, BasketSpec):
+        raise UsageError(f"{what} is about items of baskets; choose data of baskets (data: baskets-...).")
+
+
+@dataclass(frozen=True, eq=False)
 class ItemPairs:
     """A training batch: items that lay near each other, (n,) int64 each; ``index`` numbers the pairs of the whole data."""
 
@@ -89,7 +100,7 @@ class BasketData:
         train, later = made.of(0, corpus.items), made.of(PERIODS[options.judge], corpus.items)
         known = np.asarray(train.sum(0)).ravel()
         basket, item = train.nonzero()
-        self.spec = RecSpec(
+        self.spec = BasketSpec(
             train.shape[0],
             corpus.items,
             torch.from_numpy(basket.astype(np.int64)),

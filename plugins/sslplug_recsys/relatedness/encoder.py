@@ -9,6 +9,7 @@ from torch import nn
 from sslplug.contracts import Component, Embedding, Options, View, tags
 from sslplug.errors import UsageError
 from sslplug_recsys.batch import Entities
+from sslplug_recsys.relatedness.basket_data import need_baskets
 from sslplug_recsys.spec import RecSpec
 from sslplug_recsys.towers.feature_input import FeatureInput
 
@@ -44,6 +45,7 @@ class ItemRows(nn.Module):
 
 def build(options: ItemRowsOptions, spec: RecSpec) -> ItemRows:
     """The encoder. UsageError where items would have nothing to be known by."""
+    need_baskets(spec, "Encoder 'item-rows'")
     if not options.ids and not (options.features and spec.item_features is not None):
         raise UsageError("encoder item-rows: items have neither ids nor features; set ids: true.")
     if options.features and spec.item_features is None:

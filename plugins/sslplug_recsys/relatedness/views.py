@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sslplug.contracts import Component, Options, View, tags
 from sslplug.randomness import Rng
 from sslplug_recsys.batch import Entities
-from sslplug_recsys.relatedness.basket_data import ItemPairs
+from sslplug_recsys.relatedness.basket_data import ItemPairs, need_baskets
 from sslplug_recsys.spec import RecSpec
 
 
@@ -28,6 +28,7 @@ class Neighbours:
 
 def build(options: NeighboursOptions, spec: RecSpec) -> Neighbours:
     """The views."""
+    need_baskets(spec, "Views 'neighbours'")
     return Neighbours()
 
 
