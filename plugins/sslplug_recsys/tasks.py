@@ -50,7 +50,7 @@ def ranking_task(corpus: Corpus, division: Division, pairs: PairTable, cutoffs: 
         "user",
         "item",
         parts,
-        f"{division.protocol}; all items ranked but those of the user's training and validation pairs",
+        f"{division.protocol}; full ranking, known pairs left out",
         slices=popularity_slices(np.asarray(train.sum(0)).ravel()),
         cutoffs=tuple(cutoffs),
         pairs=pairs.features,

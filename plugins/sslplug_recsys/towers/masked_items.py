@@ -83,7 +83,8 @@ class MaskedItems:
         hidden = masked.expand(len(rows), -1) if bool(masked.any()) else None
         dropped = None
         if self.options.drop_rate:
-            dropped = drop_values(self.table.to(rows.device).take(rows), self.options.drop_rate, rng)
+            drawn = self.table.take(rows.to(self.table.offsets[0].device)).to(rows.device)
+            dropped = drop_values(drawn, self.options.drop_rate, rng)
         return View(Entities(rows, dropped, hidden), ids={"item": rows}, role="item")
 
 
