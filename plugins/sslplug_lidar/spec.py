@@ -38,9 +38,11 @@ class CloudSpec:
     points    median number of points of a cloud
     extent    radius in metres within which 95 % of the points of a cloud lie, from the cloud's origin
     sensor    the sensor that took whole sweeps, or None: objects and mixed sources
+    sweeps    batches hand over the sweep before each cloud
     """
 
     channels: tuple[str, ...]
     points: int
     extent: float
     sensor: Sensor | None = None
+    sweeps: bool = False

@@ -25,7 +25,7 @@ from sslplug_lidar.objectives import OBJECTIVES as OWN
 from sslplug_lidar.spec import CloudSpec, Sensor
 from sslplug_lidar.views import VIEWS
 
-SPEC = CloudSpec(("intensity",), 100, 10.0, Sensor(8, tuple(-0.3 + 0.05 * ring for ring in range(8)), 360))
+SPEC = CloudSpec(("intensity",), 100, 10.0, Sensor(8, tuple(-0.3 + 0.05 * ring for ring in range(8)), 360), sweeps=True)
 END = Progress(0, 1, 1, 1)
 
 

@@ -22,8 +22,8 @@ from sslplug_lidar.views import VIEWS
 from sslplug_lidar.views.step import NAMES
 
 SENSOR = Sensor(16, tuple(-0.4 + 0.05 * ring for ring in range(16)), 360)
-SPEC = CloudSpec(("intensity", "time"), 300, 10.0, SENSOR)
-OBJECTS = replace(SPEC, sensor=None)
+SPEC = CloudSpec(("intensity", "time"), 300, 10.0, SENSOR, sweeps=True)
+OBJECTS = replace(SPEC, sensor=None, sweeps=False)
 STEPS = [{"name": name} | ({"points": 20} if name == "sample" else {}) for name in NAMES]
 
 
@@ -258,7 +258,7 @@ def test_what_does_not_fit_the_clouds_is_refused() -> None:
     for wrong in ({"name": "point_drop", "drop": [0.5, 0.2]}, {"name": "scale", "low": 2.0, "high": 1.0}, {"name": "spin"}):
         with pytest.raises(ValidationError):
             VIEWS["pairs"].options(first=[wrong])
-    with pytest.raises(UsageError, match="predecessor"):
+    with pytest.raises(UsageError, match="no consecutive sweeps"):
         VIEWS["sweeps"].build(VIEWS["sweeps"].options(), OBJECTS)
 
 

@@ -21,7 +21,7 @@ from sslplug_lidar.views.groups import shared_groups
 from sslplug_lidar.views.occluded import visible
 from sslplug_lidar.views.patches import hidden_of
 
-SPEC = CloudSpec(("intensity",), 300, 10.0, Sensor(16, tuple(-0.4 + 0.05 * ring for ring in range(16)), 360))
+SPEC = CloudSpec(("intensity",), 300, 10.0, Sensor(16, tuple(-0.4 + 0.05 * ring for ring in range(16)), 360), sweeps=True)
 MOVES = [{"name": "rotation"}, {"name": "flip"}, {"name": "scale"}, {"name": "translation"}]
 
 

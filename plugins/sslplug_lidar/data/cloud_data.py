@@ -58,7 +58,8 @@ class CloudData:
         preprocessing: Mapping[str, Any],
     ) -> None:
         self.clouds, self.tasks, self.training, self.pairs = clouds, tasks, training, pairs
-        self.spec, self.fitted, self._raw = scale.spec(clouds.sensor), scale.to_json(), raw
+        self.spec = replace(scale.spec(clouds.sensor), sweeps=pairs and clouds.before is not None)
+        self.fitted, self._raw = scale.to_json(), raw
         self._features = scale.applied(clouds.features)
         self.description = {
             "name": clouds.name,

@@ -52,10 +52,10 @@ class Sweeps:
     """
 
     def __init__(self, options: SweepOptions, spec: CloudSpec) -> None:
-        if spec.sensor is None:
+        if not spec.sweeps:
             raise UsageError(
-                "views sweeps: these clouds are objects, not the sweeps of a moving sensor, so that none has a predecessor; "
-                "choose the data street or kitti, or the views pairs."
+                "views sweeps: this data has no consecutive sweeps, or does not hand them over; choose data that has them, such as "
+                "street or kitti_sweeps, with data.pairs: true, or the views pairs."
             )
         now = chain_of(options.now)
         self.chains = (now if options.previous is None else chain_of(options.previous), now)
