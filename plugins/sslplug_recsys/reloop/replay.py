@@ -64,7 +64,7 @@ def replay(
         user, item = events.user[part], events.item[part]
         with torch.no_grad():
             said, keys = score(user, item)
-        said, keys = said.detach().double(), keys.detach()
+        said, keys = said.detach().double().cpu(), keys.detach().cpu()
         base.append(said.numpy())
         corrected.append((blend.correct(said, *memory.read(keys)) if memory is not None else said).numpy())
         slot.append(np.full(len(part), number))
