@@ -170,7 +170,6 @@ class LightGbm:
         self, options: LightGbmOptions, shape: Sequence[int], classes: np.ndarray | None, seed: int
     ) -> dict[str, Any]:
         rows, columns = shape
-        threads = 1 if rows * columns < _SMALL else torch.get_num_threads()
         if classes is None:
             aim: dict[str, Any] = {"objective": "regression", "metric": "l2"}
         elif len(classes) == 2:
@@ -191,10 +190,15 @@ class LightGbm:
             "seed": seed % (2**31 - 1),
             "deterministic": True,
             "force_col_wise": True,
-            "num_threads": options.num_threads or threads,
+            "num_threads": options.num_threads or threads_for(rows, columns),
             "verbosity": -1,
             "feature_pre_filter": False,
         }
+
+
+def threads_for(rows: int, columns: int) -> int:
+    """One for small data, where waiting for others costs more than it saves; else all of the process."""
+    return 1 if rows * columns < _SMALL else torch.get_num_threads()
 
 
 def _matrix(x: Features) -> Any:

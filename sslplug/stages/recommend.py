@@ -43,6 +43,8 @@ def recommend(
     """
     if out is not None and out.suffix not in FORMATS:
         raise UsageError(f"--out {out}: ends in {out.suffix or 'nothing'!r}; expected {', '.join(FORMATS)}.")
+    if not users:
+        raise UsageError("--users names nobody; give names or row numbers with commas between them.")
     resolved, _ = recipe_of_run(run, [])
     context = replace(data_context(data_root, resolved.seed, False), fitted=fitted_of_run(run))
     data = build_data(resolved, context)
@@ -53,7 +55,7 @@ def recommend(
             f"{data.description.get('sha256')}; rows would be taken for others. Give the data root it was trained with."
         )
     asked = _task(data, task)
-    rows = [_row(asked, name) for name in users]
+    rows = _rows(asked, users)
     query, candidate = scaled(
         asked,
         *(
@@ -61,7 +63,7 @@ def recommend(
             for level in (asked.query, asked.level)
         ),
     )
-    seen, unknown = _seen(asked, np.array(rows, dtype=np.int64))
+    seen, unknown = _seen(asked, rows)
     for name in sorted({name for name, nothing in zip(users, unknown, strict=True) if nothing}):
         say(f"{name}: nothing is known of what this query has seen, so nothing is left out.")
     lists = (
@@ -86,15 +88,17 @@ def _task(data: DomainData, name: str | None) -> RankingTask:
     return ranked[name]
 
 
-def _row(task: RankingTask, name: str) -> int:
-    """The row of the query level that ``name`` names."""
+def _rows(task: RankingTask, users: Sequence[str]) -> np.ndarray:
+    """(users,) int64 rows of the query level that the names name."""
     last = max(int(part.queries.max()) for part in task.parts.values() if len(part.queries))
-    names = list(task.query_names) if task.query_names is not None else [str(row) for row in range(last + 1)]
-    if name in names:
-        return names.index(name)
-    near = difflib.get_close_matches(name, names, n=3)
-    first = f"near names: {', '.join(near)}" if near else f"the first of {len(names)}: {', '.join(names[:3])}"
-    raise UsageError(f"--users {name}: no {task.query} of this name; {first}.")
+    names = task.query_names if task.query_names is not None else [str(row) for row in range(last + 1)]
+    rows = {name: row for row, name in enumerate(names)}
+    for name in users:
+        if name not in rows:
+            near = difflib.get_close_matches(name, names, n=3)
+            first = f"near names: {', '.join(near)}" if near else f"the first of {len(names)}: {', '.join(names[:3])}"
+            raise UsageError(f"--users {name}: no {task.query} of this name; {first}.")
+    return np.array([rows[name] for name in users], dtype=np.int64)
 
 
 def _seen(task: RankingTask, rows: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:

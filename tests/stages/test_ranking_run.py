@@ -111,6 +111,7 @@ def test_recommend_writes_files(toy: str, ranked: Path, tmp_path: Path, capsys: 
     [
         (("--users", "row-11x"), "--users row-11x: no row of this name; near names: row-11"),
         (("--users", "somebody"), "no row of this name; the first of 96: row-0, row-1, row-2"),
+        (("--users", " , "), "--users names nobody"),
         (
             ("--users", "row-1", "--task", "cluster"),
             "--task cluster: no ranking task of this name; this data has same-cluster",

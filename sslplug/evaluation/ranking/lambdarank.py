@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import lightgbm
 import numpy as np
-import torch
 from scipy import sparse
 
 from sslplug.contracts import PairFeatures, RawFeatures
@@ -19,6 +18,7 @@ from sslplug.evaluation.ranking.neighbours import ItemNeighbours, Popularity
 from sslplug.evaluation.ranking.options import RankingOptions
 from sslplug.evaluation.ranking.questions import Questions
 from sslplug.evaluation.ranking.top import Lists
+from sslplug.evaluation.trees import threads_for
 
 Source = Literal["raw", "pretrained", "both"]
 SOURCES: tuple[Source, ...] = ("raw", "pretrained", "both")
@@ -188,7 +188,7 @@ def _parameters(options: RankingOptions, shape: tuple[int, ...], cutoff: int, se
         "seed": seed % (2**31 - 1),
         "deterministic": True,
         "force_col_wise": True,
-        "num_threads": options.num_threads or torch.get_num_threads(),
+        "num_threads": options.num_threads or threads_for(pairs, columns),
         "verbosity": -1,
         "feature_pre_filter": False,
     }

@@ -37,4 +37,6 @@ class RankingOptions(Options):
     widest_product: int = Field(
         default=64, ge=0, description="lambdarank: element-wise products of embeddings up to this width are columns too"
     )
-    num_threads: int = Field(default=0, ge=0, description="lambdarank: threads; 0 = all of the process")
+    num_threads: int = Field(
+        default=0, ge=0, description="lambdarank: threads; 0 = one for small data, else all of the process"
+    )
