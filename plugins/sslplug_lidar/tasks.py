@@ -42,6 +42,17 @@ def shares_by_class(labels: np.ndarray, val: float, test: float, rng: Rng) -> Sp
     return Split(train_rows, val_rows, test_rows)
 
 
+def in_order(count: int, val: float, test: float) -> Split:
+    """Consecutive sweeps: the first train, the next choose, the last test; neighbours resemble each other too much to be drawn."""
+    n_test, n_val = max(1, round(test * count)), round(val * count)
+    if n_test + n_val >= count:
+        raise DataError(
+            f"{count} sweeps cannot be split into train, {val:.0%} validation and {test:.0%} test; give more sweeps."
+        )
+    train, chosen, held = np.split(np.arange(count), [count - n_test - n_val, count - n_test])
+    return Split(train, chosen, held)
+
+
 def in_order_within_class(labels: np.ndarray, train: float, val: float) -> Split:
     """Of each class in the order of the rows: the first share trains, the next chooses, the last tests."""
     parts: list[list[np.ndarray]] = [[], [], []]

@@ -19,7 +19,7 @@ from sslplug_lidar.data.generated import StreetOptions, street
 from sslplug_lidar.data.options import CloudOptions, SweepOptions
 from sslplug_lidar.data.prepare import centred, cropped, filled, finite, thinned
 from sslplug_lidar.spec import Sensor
-from sslplug_lidar.tasks import in_order_within_class, point_task, shares_by_class, shares_by_group
+from sslplug_lidar.tasks import in_order, in_order_within_class, point_task, shares_by_class, shares_by_group
 
 SMALL_STREET = {"drives": 6, "sweeps": 3, "rings": 12, "azimuths": 90, "judged": 50}
 
@@ -362,6 +362,13 @@ def test_splits_by_class_hold_the_shares_in_each() -> None:
     assert (labels[split.train] >= 0).all()
     with pytest.raises(DataError, match="nothing to split"):
         shares_by_class(np.array([-1, -1]), 0.2, 0.3, Rng.root(0))
+
+
+def test_sweeps_of_one_drive_are_cut_in_time() -> None:
+    split = in_order(10, 0.2, 0.3)
+    assert [part.tolist() for part in (split.train, split.val, split.test)] == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]]
+    with pytest.raises(DataError, match="2 sweeps cannot be split"):
+        in_order(2, 0.5, 0.5)
 
 
 def test_splits_in_order_cut_each_class_in_time() -> None:

@@ -331,7 +331,11 @@ def test_folders_of_sweeps_take_labels_and_poses(tmp_path: Path) -> None:
     assert data.clouds.point_classes == ("class 0", "class 10")
     assert np.bincount(data.clouds.point_labels + 1).tolist() == [60, 60, 60]
     np.testing.assert_allclose(data.clouds.motion(3)[:3, 3], [-1, 0, 0])
-    assert data.tasks["point"].kind == "segmentation"
+    task = data.tasks["point"]
+    assert task.kind == "segmentation"
+    sweep = data.clouds.owner[task.members[:, 0]]
+    split = task.splits[0]
+    assert [set(sweep[rows]) for rows in (split.train, split.val, split.test)] == [{0, 1, 2, 3}, {4}, {5}]
     made = data.gather(np.array([2]))
     assert made.previous is not None
     (tmp_path / "labels" / "000004.npy").unlink()

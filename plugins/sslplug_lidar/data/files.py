@@ -22,7 +22,7 @@ from sslplug_lidar.data.formats.points import Cloud
 from sslplug_lidar.data.options import SweepOptions
 from sslplug_lidar.data.prepare import centred
 from sslplug_lidar.data.published import below_root
-from sslplug_lidar.tasks import object_task, point_task, shares_by_class, shares_by_group
+from sslplug_lidar.tasks import in_order, object_task, point_task, shares_by_class, shares_by_group
 
 
 class FileOptions(SweepOptions):
@@ -64,6 +64,9 @@ def build(options: FileOptions, context: DataContext) -> CloudData:
             split = shares_by_class(clouds.labels, *shares, rng)
             return {"object": object_task(clouds, [split], f"{told}, stratified", drawn=True)}
         if clouds.point_labels is not None:
+            if clouds.before is not None:
+                split, told = in_order(len(clouds.lengths), *shares), f"the last {options.test_share:.0%} of the drive test"
+                return {"point": point_task(clouds, [split], options.judged, told, rng)}
             split = shares_by_group(np.arange(len(clouds.lengths)), *shares, rng)
             return {"point": point_task(clouds, [split], options.judged, f"{told} of the sweeps", rng, drawn=True)}
         return {}
