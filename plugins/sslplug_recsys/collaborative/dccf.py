@@ -47,7 +47,8 @@ class Dccf(GraphTable):
 
     def layers(self) -> tuple[Tensor, list[Signals]]:
         """(N, d) final rows of all nodes, and each layer's signals."""
-        graph, state = self.graph, self.table
+        graph = self.graph
+        state: Tensor = self.table
         total, signals = state, []
         for _ in range(self.options.layers):
             z = propagate(state, [graph], [Branch((Reading((0.0, 1.0)),))])[0]
