@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-_STOPS = np.array([[48, 18, 120], [38, 110, 190], [40, 175, 140], [170, 205, 60], [250, 190, 40], [210, 40, 40]], np.float64)
-"""A ramp from dark blue through green to red; lightness rises to yellow, so that it reads in grey up to there."""
+_STOPS = np.array([[96, 70, 210], [38, 110, 190], [40, 175, 140], [170, 205, 60], [250, 190, 40], [210, 40, 40]], np.float64)
+"""A ramp from violet through green to red; lightness rises to yellow, so that it reads in grey up to there."""
 
 
 def ramp(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """(m, 3) uint8 colours of numbers (m,), dark blue at ``low``, red at ``high`` and beyond; grey where not finite.
+    """(m, 3) uint8 colours of numbers (m,), violet at ``low``, red at ``high`` and beyond; grey where not finite.
 
     The default bounds are the quantiles 2 % and 98 % of the finite values.
     """
