@@ -10,6 +10,9 @@ import numpy as np
 from sslplug.errors import DataError
 from sslplug_recsys.data.corpus import TEST, TRAIN, VAL, Corpus
 
+SPARSEST = 100
+"""Numbers may be so many times as high as there are users or items; higher ones are ids that do not count anything."""
+
 
 def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray, int]:
     """(e,) int64 users and items of a file, in its order, and how many lines name a user without an item.
@@ -63,6 +66,13 @@ def read_parts(name: str, files: Mapping[str, Path], users: int = 0, items: int 
     joined, things = np.concatenate(user), np.concatenate(item)
     if not len(joined):
         raise DataError(f"{name}: no interaction in {', '.join(str(file) for file in files.values())}.")
+    for what, numbers in (("user", joined), ("item", things)):
+        most, different = int(numbers.max()), len(np.unique(numbers))
+        if most > SPARSEST * (different + 1000):
+            raise DataError(
+                f"{name}: the highest {what} number is {most}, but only {different} {what}s are named; expected numbers that count "
+                "from 0. Give ids as words instead, in a table with a header (CSV, TSV, Parquet)."
+            )
     return Corpus(
         name,
         max(users, int(joined.max()) + 1),
