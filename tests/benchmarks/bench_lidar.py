@@ -108,10 +108,10 @@ def voxels(who: str, xyz: Tensor, offsets: Tensor) -> Run | str:
     """Occupied voxels and the mean of their points."""
     if who == "sslplug":
         return lambda: geometry.voxelise(xyz, offsets, EDGE).mean(xyz)
-    cells = (xyz / EDGE).floor().long()
     if who == "dense torch":
 
         def plain() -> Tensor:
+            cells = (xyz / EDGE).floor().long()
             found, of_point = torch.unique(cells, dim=0, return_inverse=True)
             total = torch.zeros(len(found), 3, device=xyz.device).index_add_(0, of_point, xyz)
             return total / torch.bincount(of_point)[:, None]
@@ -122,6 +122,7 @@ def voxels(who: str, xyz: Tensor, offsets: Tensor) -> Run | str:
         from torch_geometric.utils import scatter
 
         def grid() -> Tensor:
+            cells = (xyz / EDGE).floor().long()
             low = cells.amin(0)
             size = cells.amax(0) - low + 1
             shifted = cells - low

@@ -203,6 +203,22 @@ class TestNeighbours:
         assert gradcheck(lambda a, b: geometry.nearest(a, query_offsets, b, offsets, 2)[1], inputs)
 
 
+def test_distances_are_held_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    whole = torch.cdist
+
+    def watched(a: Tensor, b: Tensor, **options: object) -> Tensor:
+        sizes.append(len(a) * len(b))
+        return whole(a, b, **options)
+
+    monkeypatch.setattr(torch, "cdist", watched)
+    monkeypatch.setattr(neighbours, "PIECE", 1000)
+    rows, offsets = cloud([200], dim=8)
+    geometry.neighbour_rows(rows, offsets, rows, offsets, 3)
+    assert max(sizes) <= 1000
+    assert sum(sizes) == 200 * 200
+
+
 def test_neighbours_of_features() -> None:
     rows, offsets = cloud([40, 30], dim=16)
     found = geometry.neighbour_rows(rows, offsets, rows, offsets, 5)
