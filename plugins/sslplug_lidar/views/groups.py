@@ -50,7 +50,7 @@ class SegmentOptions(Options):
     )
     reach: float = Field(0.5, gt=0, description="DBSCAN's radius, metres")
     density: int = Field(5, ge=1, description="points within the radius of a core point")
-    segments: int = Field(50, ge=1, description="largest segments kept of a cloud")
+    segments: int = Field(50, ge=1, le=10_000, description="largest segments kept of a cloud")
     fewest: int = Field(10, ge=1, description="points a segment must have in every view")
     keep_ground: bool = Field(True, description="the ground is a segment too")
     join: float = Field(0.0, ge=0, description="points are joined in cells of so many metres before clustering; 0: not")
@@ -96,8 +96,8 @@ class Segmenter:
             found = torch.where(labels < 0, labels, labels + 1)
             if o.keep_ground:
                 found = found.masked_fill(floor, 0)
-            self._known[cloud] = found = found.cpu()
-        return found
+            self._known[cloud] = found = found.cpu().to(torch.int16)
+        return found.long()
 
 
 def cell_codes(xyz: Tensor, clouds: Clouds, options: CellOptions) -> Tensor:
