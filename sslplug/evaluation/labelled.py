@@ -16,7 +16,7 @@ from sslplug.evaluation.columns import beside, instances, level_of, raw_instance
 from sslplug.evaluation.fractions import shrink
 from sslplug.evaluation.judging import EvaluateOptions, Judging
 from sslplug.evaluation.logistic import Logistic, LogisticOptions
-from sslplug.evaluation.metrics import agreement, agreement_without, higher_is_better, measure, measure_without
+from sslplug.evaluation.metrics import agreement, agreement_without, by_group, higher_is_better, measure, measure_without
 from sslplug.evaluation.network import Network
 from sslplug.evaluation.one_class import OneClass, OneClassOptions, all_normal
 from sslplug.evaluation.paired import row_groups
@@ -193,6 +193,8 @@ def _judged(
         fitted = probe.fit(take(x, train), labels[train], take(x, val), labels[val], task.kind, draw)
         said = fitted(take(x, test))
         values = measure(task.kind, labels[test], said)
+        if task.groups is not None and task.kind in ("classification", "segmentation"):
+            values |= by_group(labels[test], said.labels, task.groups[test])
         without = measure_without(task.kind, labels[test], said, group[test])
         sizes = (len(train), len(test))
     seconds = time.perf_counter() - began

@@ -19,13 +19,13 @@ from sslplug.evaluation.probe import Prediction
 
 METRICS: dict[Kind, tuple[str, ...]] = {
     "classification": ("accuracy", "macro_f1"),
-    "segmentation": ("accuracy", "macro_f1"),
+    "segmentation": ("miou", "accuracy", "macro_f1"),
     "regression": ("rmse", "mae", "r2"),
     "link": ("auroc", "average_precision"),
     "anomaly": ("auroc", "average_precision"),
     "clustering": ("nmi", "ari", "ami"),
 }
-"""Names by kind, primary first. A classification with two classes also reports ``auroc``."""
+"""Names by kind, primary first. A classification with two classes also reports ``auroc``, one with groups :func:`by_group`."""
 
 _SMALLER_IS_BETTER = frozenset({"rmse", "mae"})
 
@@ -80,16 +80,18 @@ def measure_without(kind: Kind, labels: np.ndarray, prediction: Prediction, grou
 
 def _primary(kind: Kind, labels: np.ndarray, prediction: Prediction) -> float:
     """The first of :func:`measure` alone."""
-    if kind in ("classification", "segmentation"):
+    if kind == "classification":
         return float((prediction.labels == labels).mean())
+    if kind == "segmentation":
+        return mean_iou(labels, prediction.labels)
     return auroc(labels, prediction.margin) if primary(kind) == "auroc" else measure(kind, labels, prediction)[primary(kind)]
 
 
 def measure(kind: Kind, labels: np.ndarray, prediction: Prediction) -> dict[str, float]:
     """Every metric of ``kind``, primary first.
 
-    Accuracy and macro F1 count rows whose class was absent from training as errors; macro F1 averages over the classes of
-    ``labels``. Rmse and mae are in the label's own unit; r2 is 0 where the labels are constant.
+    Accuracy, macro F1 and mean IoU count rows whose class was absent from training as errors; macro F1 and mean IoU
+    average over the classes of ``labels``. Rmse and mae are in the label's own unit; r2 is 0 where the labels are constant.
     """
     if kind in ("classification", "segmentation"):
         guess = prediction.labels
@@ -98,6 +100,8 @@ def measure(kind: Kind, labels: np.ndarray, prediction: Prediction) -> dict[str,
             "accuracy": float((guess == labels).mean()),
             "macro_f1": float(f1_score(labels, guess, labels=present, average="macro", zero_division=0.0)),
         }
+        if kind == "segmentation":
+            return {"miou": mean_iou(labels, guess), **values}
         if list(present) == [0, 1] and prediction.classes is not None and list(prediction.classes) == [0, 1]:
             values["auroc"] = auroc(labels, prediction.margin)
         return values
@@ -115,6 +119,32 @@ def measure(kind: Kind, labels: np.ndarray, prediction: Prediction) -> dict[str,
             "r2": 1.0 - float((error**2).sum()) / spread if spread > 0 else 0.0,
         }
     raise DataError(f"A {kind} task is not measured by predictions; use agreement() on cluster numbers.")
+
+
+def mean_iou(labels: np.ndarray, guess: np.ndarray) -> float:
+    """Mean intersection over union of the classes that ``labels`` hold; a class that is only guessed costs the others.
+
+    >>> mean_iou(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2]))
+    0.41666666666666663
+    """
+    classes, place = np.unique(labels, return_inverse=True)
+    hits = np.bincount(place[guess == labels], minlength=len(classes))
+    found = np.searchsorted(classes, guess).clip(max=len(classes) - 1)
+    guessed = np.bincount(found[classes[found] == guess], minlength=len(classes))
+    union = np.bincount(place, minlength=len(classes)) + guessed - hits
+    return float((hits / union).mean())
+
+
+def by_group(labels: np.ndarray, guess: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Accuracy by group of test rows (a person, a site): the mean over groups, each counted once, and the worst group's.
+
+    {} where there is one group alone: nothing differs from the accuracy over rows then.
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        return {}
+    each = np.bincount(place, weights=guess == labels) / np.bincount(place)
+    return {"group_accuracy": float(each.mean()), "worst_group_accuracy": float(each.min())}
 
 
 def agreement(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,17 @@ from sklearn import metrics as sk
 
 from sslplug.contracts import Kind
 from sslplug.errors import DataError
-from sslplug.evaluation.metrics import METRICS, agreement, auroc, higher_is_better, measure, primary, selection_score
+from sslplug.evaluation.metrics import (
+    METRICS,
+    agreement,
+    auroc,
+    by_group,
+    higher_is_better,
+    mean_iou,
+    measure,
+    primary,
+    selection_score,
+)
 from sslplug.evaluation.probe import Prediction
 
 
@@ -17,6 +27,26 @@ def test_classes_agree_with_scikit_learn() -> None:
         "macro_f1": pytest.approx(sk.f1_score(labels, values.argmax(1), average="macro")),
     }
     assert list(found) == list(METRICS["classification"])
+
+
+def test_segments_are_measured_by_their_overlap() -> None:
+    rng = np.random.default_rng(0)
+    labels, values = rng.integers(0, 4, 300) * 2, rng.normal(size=(300, 9))
+    guess = values.argmax(1)  # odd classes and 8 are guessed and never there
+    found = measure("segmentation", labels, Prediction(values, np.arange(9)))
+    expected = sk.jaccard_score(labels, guess, labels=np.unique(labels), average="macro")
+    assert found["miou"] == pytest.approx(expected)
+    assert list(found) == list(METRICS["segmentation"])
+    assert mean_iou(labels, labels) == 1.0
+    assert mean_iou(labels, labels + 1) == 0.0
+    assert selection_score("segmentation", labels, Prediction(values, np.arange(9))) == pytest.approx(expected)
+
+
+def test_groups_count_once_each_and_the_worst_is_told() -> None:
+    labels, guess = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 0, 0, 1])
+    groups = np.array(["a", "a", "a", "a", "b", "b"])
+    assert by_group(labels, guess, groups) == {"group_accuracy": 0.75, "worst_group_accuracy": 0.5}
+    assert by_group(labels[:4], guess[:4], groups[:4]) == {}
 
 
 @pytest.mark.parametrize("kind", ["link", "anomaly"])
