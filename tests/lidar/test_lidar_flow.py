@@ -16,6 +16,7 @@ from sslplug_lidar.batch import Clouds
 from sslplug_lidar.data.cloud_set import CloudSet
 from sslplug_lidar.flow.correspondence import Transport, log_transport, soft_flow
 from sslplug_lidar.flow.flow_net import FlowNet, FlowNetOptions
+from sslplug_lidar.flow.flow_net import build as build_net
 from sslplug_lidar.flow.just_go import JustGo, JustGoOptions
 from sslplug_lidar.flow.metrics import flow_errors
 from sslplug_lidar.flow.pairs import Selection, choose, pairs_of, spread
@@ -23,7 +24,9 @@ from sslplug_lidar.flow.refine import Refinement, around, refine, roughness
 from sslplug_lidar.flow.scoop import Scoop, ScoopOptions
 from sslplug_lidar.flow.set_conv import SetConv, SetConvEncoder, SetConvOptions
 from sslplug_lidar.flow.sweep_pairs import SweepPairs, SweepPairsOptions
+from sslplug_lidar.flow.sweep_pairs import build as build_views
 from sslplug_lidar.flow.tasks import embedded_flow, flow_tasks
+from sslplug_lidar.spec import CloudSpec
 
 
 def cloud(points: int, seed: int) -> Tensor:
@@ -296,11 +299,16 @@ def test_sweep_pairs_thin_turn_and_flip_without_touching_the_batch() -> None:
     assert torch.equal(turned.xyz[:, 2], view.xyz[:, 2])
     assert not torch.allclose(turned.xyz, view.xyz)
     assert torch.equal(batch.xyz, kept)
-    alone = still(packed(now), Rng.root(0))[0].data
-    assert torch.equal(alone.index, alone.previous.index)
-    for method in (JustGo(JustGoOptions(), still, nn.Identity()), Scoop(ScoopOptions(), still, nn.Identity())):
+    with pytest.raises(UsageError, match="no sweeps before"):
+        still(packed(now), Rng.root(0))
+    for method in (JustGo(JustGoOptions(), Whole(), nn.Identity()), Scoop(ScoopOptions(), Whole(), nn.Identity())):
         with pytest.raises(UsageError, match="no pair of consecutive sweeps"):
             method(packed(now), Rng.root(0))
+    objects = CloudSpec((), 100, 1.0)
+    with pytest.raises(UsageError, match="no consecutive sweeps"):
+        build_views(SweepPairsOptions(), objects)
+    with pytest.raises(UsageError, match="no consecutive sweeps"):
+        build_net(FlowNetOptions(), objects)
 
 
 def _places(batch: Clouds, view: Clouds) -> Tensor:

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sslplug.contracts import Embedding, View
+from sslplug.errors import UsageError
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.flow.set_conv import SetConv, SetConvOptions, SetConvs, two_levels
 from sslplug_lidar.geometry import nearest
@@ -78,5 +79,10 @@ class FlowNet(nn.Module):
 
 
 def build(options: FlowNetOptions, spec: CloudSpec) -> FlowNet:
-    """The network for clouds with the channels of ``spec``."""
+    """The network for sweeps with the channels of ``spec``. UsageError where the data does not hand over the sweep before each."""
+    if not spec.sweeps:
+        raise UsageError(
+            "Encoder flow_net: this data has no consecutive sweeps, or does not hand them over, so there is no flow to predict; "
+            "choose data that has, such as street or kitti_sweeps, with data.pairs: true, or another encoder."
+        )
     return FlowNet(options, len(spec.channels))

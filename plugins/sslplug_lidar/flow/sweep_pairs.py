@@ -1,8 +1,7 @@
 """The view that flow is learned from: each sweep with the one before it, thinned, neither aligned nor compensated.
 
 One view; its ``data`` is the sweep and ``data.previous`` the sweep before, in their own coordinates. Sweeps without a predecessor
-are left out; of data without consecutive sweeps every cloud is its own predecessor. Backwards in time (share ``flip``) the two
-change places. Both are turned by one angle about z.
+are left out. Backwards in time (share ``flip``) the two change places. Both are turned by one angle about z.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, View
+from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.geometry import ground, owner_of, place_of, rotation_z
@@ -44,10 +44,12 @@ class SweepPairs:
         return {}
 
     def __call__(self, batch: Clouds, rng: Rng) -> list[View]:
-        """One view."""
+        """One view. UsageError where the batch does not hold the sweep before each."""
+        before = batch.previous
+        if before is None:
+            raise UsageError("Views sweep_pairs: the batch holds no sweeps before; choose data with consecutive sweeps.")
         rng = rng.fork("view", 0)
         alone = replace(batch, previous=None, flow=None, pose=None, labels=None)
-        before = alone if batch.previous is None else batch.previous
         there = (before.lengths > 0).nonzero()[:, 0]
         now = self.thinned(alone.take(there), rng.fork("now"))
         then = self.thinned(before.take(there), rng.fork("then"))
@@ -105,5 +107,10 @@ def turned(clouds: Clouds, angle: Tensor) -> Clouds:
 
 
 def build(options: SweepPairsOptions, spec: CloudSpec) -> SweepPairs:
-    """The view component."""
+    """The view component. UsageError where the data does not hand over the sweep before each."""
+    if not spec.sweeps:
+        raise UsageError(
+            "Views sweep_pairs: this data has no consecutive sweeps, or does not hand them over; choose data that has, such as "
+            "street or kitti_sweeps, with data.pairs: true."
+        )
     return SweepPairs(options)
