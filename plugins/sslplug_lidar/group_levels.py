@@ -34,7 +34,7 @@ class GroupLevels(nn.Module):
         super().__init__()
         self.encoder = encoder
         dims: Mapping[str, int] = encoder.dims  # type: ignore[assignment]
-        self.dims: Mapping[str, int] = {**dims, **dict.fromkeys(POOLS, dims["point"])}
+        self.dims: Mapping[str, int] = {**dict.fromkeys(LEVELS, dims["point"]), **dims}
 
     def forward(self, view: View) -> Embedding:
         """The encoder's embedding and the groups' rows."""

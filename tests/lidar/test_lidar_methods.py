@@ -134,6 +134,7 @@ def test_group_levels_pool_what_a_loop_pools() -> None:
     embedding, members = encoder(hidden), hidden.params["patch/member"]
     for patch, rows in zip(embedding["patch"], members, strict=True):
         assert torch.equal(patch, embedding["point"][rows].amax(0))
+    assert encoder.dims == dict.fromkeys(("point", "cloud", "match", "cell", "segment", "patch"), 4)
     assert torch.equal(embedding.owner["patch"], torch.tensor([0] * 6 + [1] * 6))
     assert set(encoder(views("identity")(batch, Rng.root(0))[0]).levels) == {"point", "cloud"}
     plain = ENCODERS["patch_transformer"]
