@@ -37,31 +37,31 @@ class WeightedSum(nn.Module):
     def __init__(self, encoder: nn.Module, parts: Mapping[str, nn.Module], weights: Mapping[str, float]) -> None:
         super().__init__()
         self.encoder = encoder
-        self.parts = nn.ModuleDict(parts)
+        # No ModuleDict, which refuses names with dots and names of its own attributes, such as "items".
+        self.names, self.parts = tuple(parts), nn.ModuleList(parts.values())
         self.weights = dict(weights)
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Terms of one batch."""
         return {
             f"{name}/{term}": self.weights[name] * value
-            for name, part in self.parts.items()
+            for name, part in zip(self.names, self.parts, strict=True)
             for term, value in part(batch, rng.fork(name)).items()
         }
 
     def on_epoch_start(self, progress: Progress, embed: Callable[[], Mapping[str, Tensor]]) -> None:
         """Every part's hook, in order."""
-        for part in self.parts.values():
+        for part in self.parts:
             part.on_epoch_start(progress, embed)  # type: ignore[operator]
 
     def after_step(self, progress: Progress) -> None:
         """Every part's hook, in order."""
-        for part in self.parts.values():
+        for part in self.parts:
             part.after_step(progress)  # type: ignore[operator]
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """What the first part observes."""
-        name, part = next(iter(self.parts.items()))
-        seen: dict[str, Tensor] = part.observe(batch, rng.fork(name))  # type: ignore[operator]
+        seen: dict[str, Tensor] = self.parts[0].observe(batch, rng.fork(self.names[0]))  # type: ignore[operator]
         return seen
 
 

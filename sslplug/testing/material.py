@@ -89,23 +89,23 @@ class Material:
         except ValidationError as error:
             raise NotApplicable(f"{table} {name!r} has required options: {error.errors()[0]['loc']}.") from error
 
-    def _build(self, table: str, name: str) -> Any:
+    def _build(self, table: str, name: str, changes: Mapping[str, Any]) -> Any:
         picked = self.picked(table, name)
         try:
-            return picked.component.build(picked.options, self.data.spec)
+            return picked.component.build(picked.options.model_copy(update=dict(changes)), self.data.spec)
         except SslplugError as error:
             raise NotApplicable(f"{table} {name!r} does not fit the default recipe's data: {error}") from error
 
-    def views(self, name: str) -> Views:
-        """One of the plugin's view sets."""
-        made: Views = self._build("views", name)
+    def views(self, name: str, changes: Mapping[str, Any] | None = None) -> Views:
+        """One of the plugin's view sets, some of its options changed."""
+        made: Views = self._build("views", name, changes or {})
         return made
 
     def encoder(self, name: str) -> nn.Module:
         """One of the plugin's encoders, with the same parameters every time."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            made: nn.Module = self._build("encoder", name)
+            made: nn.Module = self._build("encoder", name, {})
         return made
 
     @cached_property

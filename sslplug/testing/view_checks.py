@@ -98,7 +98,7 @@ def zero_rate(material: Material, name: str) -> str:
     zeroed = {field: 0.0 for field in type(picked.options).model_fields if field.endswith("rate")}
     if not zeroed:
         raise NotApplicable("these views have no option that ends in 'rate'.")
-    views = picked.component.build(picked.options.model_copy(update=zeroed), material.data.spec)
+    views = material.views(name, zeroed)
     declared = {what: share for what, share in views.rates.items() if share != 0}
     if declared:
         return f"with {', '.join(zeroed)} at 0, rates still declares {declared}; rate 0 must be the identity."

@@ -260,7 +260,7 @@ def test_within_a_sum_the_student_is_shared_and_evaluated() -> None:
     composed = compose(
         resolved, schema_of(PLUGIN), build_data(resolved, DataContext(None, Path("."), 1)), torch.device("cpu")
     )
-    assert composed.method.encoder is composed.method.parts["latent"].student
+    assert composed.method.encoder is composed.method.parts[composed.method.names.index("latent")].student
 
 
 def test_smooth_error_is_torch_s() -> None:

@@ -18,6 +18,7 @@ from sslplug.errors import RecipeError, UsageError
 from sslplug.methods.momentum import momentum_at
 from sslplug.methods.predict_targets import HeadPredictor
 from sslplug.methods.rows import ids_of, select, take
+from sslplug.methods.weighted_sum import WeightedSum
 from sslplug.randomness import Rng
 from sslplug.recipe import resolve
 from sslplug.testing.toy import TOY
@@ -158,9 +159,15 @@ def test_sum_weighs_its_parts_and_shares_the_encoder() -> None:
     composed = made(METHODS["joint supervised"])
     method = composed.method
     terms = method(first_batch(composed), Rng.root(4))
-    alone = method.parts["label"](first_batch(composed), Rng.root(4).fork("label"))
+    alone = method.parts[method.names.index("label")](first_batch(composed), Rng.root(4).fork("label"))
     assert float(terms["label/label"].detach()) == pytest.approx(0.5 * float(alone["label"].detach()))
-    assert method.parts["label"].encoder is method.parts["contrast"].encoder is method.encoder
+    assert all(part.encoder is method.encoder for part in method.parts)
+
+
+@pytest.mark.parametrize("name", ["items", "keys", "a.b", "type"])
+def test_parts_may_have_any_name(name: str) -> None:
+    part = nn.Linear(1, 1)
+    assert WeightedSum(nn.Identity(), {name: part}, {name: 1.0}).names == (name,)
 
 
 class Pass(nn.Module):

@@ -36,13 +36,14 @@ class Stages(nn.Module):
     def __init__(self, encoder: nn.Module, stages: Mapping[str, nn.Module], epochs: Sequence[int]) -> None:
         super().__init__()
         self.encoder = encoder
-        self.stages = nn.ModuleDict(stages)
+        # No ModuleDict, which refuses names with dots and names of its own attributes, such as "items".
+        self.names, self.stages = tuple(stages), nn.ModuleList(stages.values())
         self.ends = [sum(epochs[: number + 1]) for number in range(len(epochs) - 1)]
         # A buffer, so that a run resumed within an epoch knows its stage.
         self.register_buffer("stage", torch.tensor(0))
 
     def _running(self) -> tuple[str, nn.Module]:
-        return list(self.stages.items())[int(self.stage)]
+        return self.names[int(self.stage)], self.stages[int(self.stage)]
 
     def forward(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """The terms of one batch."""
