@@ -55,9 +55,10 @@ class Rankers:
     neighbours: Callable[[Questions], Scorer]
 
     def lists(self, asked: Questions, k: int) -> dict[str, Lists]:
-        """The ``k`` best of each."""
+        """The ``k`` best of each, ties by number: places on these lists are columns, so they may not depend on what is relevant."""
         scorers = {"similar": self.similar, "popularity": self.popularity, "neighbours": self.neighbours}
-        return {name: _best(scorer(asked), asked, k) for name, scorer in scorers.items()}
+        shape = asked.relevant.shape
+        return {name: best(scorer(asked), *shape, k, asked.seen) for name, scorer in scorers.items()}
 
 
 def judge_ranking(task: RankingTask, judging: Judging) -> list[Score]:
@@ -69,14 +70,14 @@ def judge_ranking(task: RankingTask, judging: Judging) -> list[Score]:
     """
     vectors = {name: _vectors(task, name, levels) for name, levels in judging.features.items()}
     test, options = questions(task, "test"), judging.options
-    depth = max(*task.cutoffs, options.ranking.retrieve if options.controls else 1)
+    depth = max(task.cutoffs)
     answers: dict[tuple[str, str], Answer] = {}
     for name, pair in vectors.items():
         if name == "pretrained" or options.controls:
             scorer = _similar(task, *pair)(test)
             answers[PROBE, name] = Answer.timed(lambda scorer=scorer: _best(scorer, test, depth))  # type: ignore[misc]
     if options.controls:
-        answers |= _controls(task, judging, vectors["pretrained"], test, answers[PROBE, "pretrained"], depth)
+        answers |= _controls(task, judging, vectors["pretrained"], test)
     scores, told = [], []
     for (probe, features), answer in answers.items():
         values = measure_lists(answer.lists, test.relevant, task.cutoffs, task.slices)
@@ -89,9 +90,9 @@ def judge_ranking(task: RankingTask, judging: Judging) -> list[Score]:
 
 
 def _controls(
-    task: RankingTask, judging: Judging, pair: tuple[np.ndarray, np.ndarray], test: Questions, model: Answer, depth: int
+    task: RankingTask, judging: Judging, pair: tuple[np.ndarray, np.ndarray], test: Questions
 ) -> dict[tuple[str, str], Answer]:
-    known, options = interactions(task), judging.options.ranking
+    known, options, depth = interactions(task), judging.options.ranking, max(task.cutoffs)
     if not known.nnz:
         judging.announce(f"{task.name}: no training interactions; popularity, item_knn and lightgbm are left out.")
         return {}
@@ -105,11 +106,8 @@ def _controls(
         ("popularity", "raw"): Answer.timed(lambda: _best(rankers.popularity(test), test, depth)),
         ("item_knn", "raw"): Answer.timed(lambda: _best(rankers.neighbours(test), test, depth)),
     }
-    lists = {
-        "similar": model.lists, "popularity": answers["popularity", "raw"].lists, "neighbours": answers["item_knn", "raw"].lists
-    }  # fmt: skip
     columns = PairColumns(popularity, near, task.pairs, *scaled(task, *pair), options.widest_product)
-    return answers | _lambdarank(task, judging, rankers, columns, val, test, lists)
+    return answers | _lambdarank(task, judging, rankers, columns, val, test)
 
 
 def _sample(task: RankingTask, judging: Judging) -> Questions:
@@ -141,7 +139,6 @@ def _lambdarank(
     columns: PairColumns,
     val: Questions,
     test: Questions,
-    lists: Mapping[str, Lists],
 ) -> dict[tuple[str, str], Answer]:
     """LightGBM on raw, pretrained and both, by one set of validation questions."""
     options, draw = judging.options.ranking, Rng.root(judging.seed).fork("lambdarank", task.name).key
@@ -153,7 +150,7 @@ def _lambdarank(
             "queries or more brings it back."
         )
         return {}
-    near = [rankers.lists(part, options.retrieve) for part in parts]
+    near, lists = [rankers.lists(part, options.retrieve) for part in parts], rankers.lists(test, options.retrieve)
     answers: dict[tuple[str, str], Answer] = {}
     for source in SOURCES:
         names = _retrieving(source)
@@ -166,7 +163,7 @@ def _lambdarank(
                 f"{task.name}: nothing relevant among the candidates retrieved; lightgbm on {source} is left out."
             )
             continue
-        short = {name: _shortened(lists[name], options.retrieve) for name in names}
+        short = {name: lists[name] for name in names}
         answers["lightgbm", source] = Answer.timed(
             lambda learn=learn, hold=hold, short=short, source=source: fit(  # type: ignore[misc]
                 columns, source, learn, hold, task.cutoffs[0], options, draw
@@ -178,10 +175,6 @@ def _lambdarank(
 def _retrieving(source: Source) -> tuple[str, ...]:
     """Whose lists give the candidates: raw features know no embedding."""
     return ("popularity", "neighbours") if source == "raw" else ("popularity", "neighbours", "similar")
-
-
-def _shortened(lists: Lists, k: int) -> Lists:
-    return Lists(lists.candidates[:, :k], lists.scores[:, :k])
 
 
 def _best(scorer: Scorer, asked: Questions, k: int) -> Lists:
