@@ -21,8 +21,8 @@ class WindowSet:
     labels    (n,) int64 classes, -1 = none; None: no labels at all.  classes: their names
     lengths   (n,) int64 valid samples, or None: all T
     parts     (n,) "train", "val" or "test" where the data comes with a split; None: it does not
-    drawn     the run's seed made these windows and who tests, so runs with other seeds test on others
     notes     what was found and handled while reading, in sentences
+    drawn     the run's seed made these windows and who tests, so runs with other seeds test on others
     """
 
     name: str
@@ -37,8 +37,8 @@ class WindowSet:
     classes: tuple[str, ...] = ()
     lengths: np.ndarray | None = None
     parts: np.ndarray | None = None
-    drawn: bool = False
     notes: tuple[str, ...] = ()
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         n, devices, channels, _ = self.values.shape
