@@ -68,7 +68,11 @@ build/ptls: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ pytorch-lifestream pytorch-lightning \
 		lightning-utilities torchmetrics omegaconf hydra-core antlr4-python3-runtime==4.9.3 pymonad duckdb
 
-bench: $(STAMP) build/pygcl build/ts3l build/ptls
+build/recbole: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ recbole==1.2.1 colorlog==4.7.2 \
+		colorama thop tabulate texttable psutil tqdm
+
+bench: $(STAMP) build/pygcl build/ts3l build/ptls build/recbole
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
 
 reproduce: $(STAMP)
