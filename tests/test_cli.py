@@ -33,6 +33,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     answers: dict[str, Any] = {
         "train": [Path("runs/toy/first/1")],
         "resume": Path("runs/toy/first/1"),
+        "embed": [Path("x.parquet")],
         "doctor": ["all is well"],
     }
 
