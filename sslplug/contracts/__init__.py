@@ -13,6 +13,7 @@ from sslplug.contracts.model import (
     Method,
     Objective,
     Progress,
+    observing,
 )
 from sslplug.contracts.plugin import API, Plugin
 from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
@@ -53,6 +54,7 @@ __all__ = [
     "Task",
     "View",
     "Views",
+    "observing",
     "tags",
     "tasks_of",
 ]

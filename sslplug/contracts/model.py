@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from sslplug.contracts.component import Choice
@@ -149,6 +151,21 @@ class Method(Protocol):
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Embeddings to look at, without gradients and without changing anything."""
         ...
+
+
+@contextmanager
+def observing(module: nn.Module) -> Iterator[None]:
+    """What ``Method.observe`` runs in: eval mode without gradients, the former mode restored.
+
+    Looking must not change batch statistics.
+    """
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(was_training)
 
 
 @dataclass(frozen=True)

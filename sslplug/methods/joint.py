@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing
 from sslplug.methods.heads import HeadOptions, make_head
-from sslplug.methods.rows import ids_of, observing, select
+from sslplug.methods.rows import ids_of, select
 from sslplug.randomness import Rng
 
 

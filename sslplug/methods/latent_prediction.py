@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Choice, Component, Options, Progress, Role, Target, View, Views
+from sslplug.contracts import Assembly, Choice, Component, Options, Progress, Role, Target, View, Views, observing
 from sslplug.errors import UsageError
 from sslplug.methods.momentum import Momentum, Schedule, teacher_of
-from sslplug.methods.rows import observing, select
+from sslplug.methods.rows import select
 from sslplug.randomness import Rng
 
 PREFIX = "set"

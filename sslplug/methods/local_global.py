@@ -13,10 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views, tags
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing, tags
 from sslplug.errors import UsageError
 from sslplug.methods.heads import HeadOptions, make_head
-from sslplug.methods.rows import observing
 from sslplug.randomness import Rng
 
 

@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing
 from sslplug.distributed import gather_rows
 from sslplug.methods.heads import HeadOptions, make_head
 from sslplug.methods.momentum import Momentum, Schedule, teacher_of
-from sslplug.methods.rows import ids_of, observing, select
+from sslplug.methods.rows import ids_of, select
 from sslplug.randomness import Rng
 
 

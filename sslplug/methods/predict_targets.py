@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Choice, Component, Embedding, Options, Progress, Role, Target, View, Views
+from sslplug.contracts import Assembly, Choice, Component, Embedding, Options, Progress, Role, Target, View, Views, observing
 from sslplug.errors import UsageError
 from sslplug.methods.heads import Head, HeadOptions
-from sslplug.methods.rows import observing, take
+from sslplug.methods.rows import take
 from sslplug.randomness import Rng
 
 Predict = Callable[[View, Embedding, str, Target], Tensor]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sslplug.contracts import View
 from sslplug.errors import DataError, UsageError
@@ -47,15 +45,3 @@ def take(values: Tensor, rows: Tensor | None) -> Tensor:
         return values
     picked = values[rows]
     return picked if rows.ndim == 1 else picked.prod(dim=1)
-
-
-@contextmanager
-def observing(module: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients, the former mode restored: looking must not change batch statistics."""
-    was_training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        module.train(was_training)

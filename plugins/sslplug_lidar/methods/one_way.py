@@ -20,11 +20,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.methods.perceptron import perceptron
-from sslplug_lidar.methods.teacher import follow, observing, teacher_of
+from sslplug_lidar.methods.teacher import follow, teacher_of
 
 
 class OneWayOptions(Options):

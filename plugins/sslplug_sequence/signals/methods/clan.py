@@ -19,10 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
-from sslplug_sequence.signals.methods.frames import observing
 
 _ABOVE = 1e-6  # entries up to this count as zero: the cosine of a row with its copy is 1 up to rounding
 

@@ -23,10 +23,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
-from sslplug_sequence.signals.methods.frames import observing
 from sslplug_sequence.signals.spec import SignalSpec
 
 BANDWIDTHS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 100.0)

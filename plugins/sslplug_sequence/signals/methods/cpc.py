@@ -18,10 +18,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
-from sslplug_sequence.signals.methods.frames import frames_of, observing
+from sslplug_sequence.signals.methods.frames import frames_of
 
 
 class CpcOptions(Options):

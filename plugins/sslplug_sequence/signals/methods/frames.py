@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sslplug.contracts import Embedding, View
 from sslplug.errors import DataError, UsageError
@@ -31,15 +27,3 @@ def two_views(views: list[View], name: str) -> tuple[View, View]:
     if len(alike) != 2:
         raise UsageError(f"Method {name!r} compares two views but found {len(alike)}; choose views that make a pair.")
     return alike[0], alike[1]
-
-
-@contextmanager
-def observing(module: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients, the former mode restored: looking must not change batch statistics."""
-    was_training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        module.train(was_training)

@@ -23,10 +23,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import max_pool1d
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
-from sslplug_sequence.signals.methods.frames import observing, two_views
+from sslplug_sequence.signals.methods.frames import two_views
 
 
 class Ts2VecOptions(Options):

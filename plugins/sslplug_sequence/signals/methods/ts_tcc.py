@@ -20,12 +20,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.encoders.transformer import TransformerBlock
 from sslplug_sequence.signals.methods.cpc import predictive_loss
-from sslplug_sequence.signals.methods.frames import frames_of, observing, two_views
+from sslplug_sequence.signals.methods.frames import frames_of, two_views
 
 
 class TsTccOptions(Options):
