@@ -155,17 +155,18 @@ class Method(Protocol):
 
 @contextmanager
 def observing(module: nn.Module) -> Iterator[None]:
-    """What ``Method.observe`` runs in: eval mode without gradients, the former mode restored.
+    """What ``Method.observe`` runs in: eval mode without gradients; every module's own mode is restored.
 
     Looking must not change batch statistics.
     """
-    was_training = module.training
+    modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        module.train(was_training)
+        for part, training in modes:
+            part.training = training
 
 
 @dataclass(frozen=True)

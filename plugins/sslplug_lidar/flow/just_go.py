@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Options, Progress, View, Views
+from sslplug.contracts import Assembly, Options, Progress, View, Views, observing
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
@@ -94,15 +93,9 @@ class JustGo(nn.Module):
 
 def point_rows(method: nn.Module, batch: Any, rng: Rng) -> Tensor:
     """(m, d) point rows of a method's first view, in eval mode and without gradients."""
-    modes = [(module, module.training) for module in method.modules()]
-    method.eval()
-    try:
-        with torch.no_grad():
-            rows: Tensor = method.encoder(method.views(batch, rng)[0])["point"]  # type: ignore[operator]
-            return rows
-    finally:
-        for module, training in modes:
-            module.training = training
+    with observing(method):
+        rows: Tensor = method.encoder(method.views(batch, rng)[0])["point"]  # type: ignore[operator]
+    return rows
 
 
 def build(options: JustGoOptions, assembly: Assembly) -> JustGo:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Choice, Component, Embedding, Options, Progress, Role, Target, Views
+from sslplug.contracts import Assembly, Choice, Component, Embedding, Options, Progress, Role, Target, Views, observing
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_tabular.spec import TableSpec
@@ -101,12 +101,8 @@ class Reconstruction(nn.Module):
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Embeddings of the first view, {"view0": (n, d)}."""
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        with torch.no_grad():
+        with observing(self):
             rows: Tensor = self.encoder(self.views(batch, rng)[0])[self.level]
-        for module, training in modes:
-            module.training = training
         return {"view0": rows}
 
 

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, tags
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing, tags
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_recsys.batch import Histories
@@ -68,16 +68,12 @@ class Intents(nn.Module):
 
     def on_epoch_start(self, progress: Progress, embed: Callable[[], Mapping[str, Tensor]]) -> None:
         """New prototypes, of the training histories as the encoder sees them now."""
-        device, was_training = self.prototypes.device, self.encoder.training
-        self.encoder.eval()
-        try:
-            with torch.no_grad():
-                parts = [
-                    self.encoder(View(self.training_histories.take(rows).to(device), role="history"))["history"].float()
-                    for rows in torch.split(torch.arange(len(self.training_histories)), TOGETHER)
-                ]
-        finally:
-            self.encoder.train(was_training)
+        device = self.prototypes.device
+        with observing(self.encoder):
+            parts = [
+                self.encoder(View(self.training_histories.take(rows).to(device), role="history"))["history"].float()
+                for rows in torch.split(torch.arange(len(self.training_histories)), TOGETHER)
+            ]
         rng = Rng.root(progress.epoch).fork("intents")
         self.prototypes.copy_(k_means(torch.cat(parts), self.options.intents, self.options.rounds, rng))
 

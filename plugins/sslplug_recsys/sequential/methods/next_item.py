@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, tags
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing, tags
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_recsys.batch import Entities, Histories
@@ -95,13 +95,8 @@ class NextItem(nn.Module):
 
 def history_rows(method: Any, batch: Any, rng: Rng) -> Tensor:
     """(n, d) rows of the first view's histories, without dropout and gradients; the method's mode stays as it was."""
-    training = method.training
-    method.eval()
-    try:
-        with torch.no_grad():
-            rows: Tensor = method.encoder(method.views(batch, rng)[0])["history"]
-    finally:
-        method.train(training)
+    with observing(method):
+        rows: Tensor = method.encoder(method.views(batch, rng)[0])["history"]
     return rows
 
 

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Component, Embedding, Options, Progress, Views, tags
+from sslplug.contracts import Assembly, Component, Embedding, Options, Progress, Views, observing, tags
 from sslplug.randomness import Rng
 from sslplug_sequence.events.batch import Events
 
@@ -76,14 +76,9 @@ class Cpc(nn.Module):
 
 def entity_rows(method: nn.Module, batch: Any, rng: Rng) -> Tensor:
     """(n, d) entity rows of a method's first view, in eval mode and without gradients."""
-    training = method.training
-    method.eval()
-    try:
-        with torch.no_grad():
-            rows: Tensor = method.encoder(method.views(batch, rng)[0])["entity"]  # type: ignore[operator]
-            return rows
-    finally:
-        method.train(training)
+    with observing(method):
+        rows: Tensor = method.encoder(method.views(batch, rng)[0])["entity"]  # type: ignore[operator]
+    return rows
 
 
 def build(options: CpcOptions, assembly: Assembly) -> Cpc:
