@@ -16,6 +16,7 @@ from sslplug.contracts.model import (
     observing,
 )
 from sslplug.contracts.plugin import API, Plugin
+from sslplug.contracts.published import proved_files
 from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
 from sslplug.contracts.task import Kind, Split, Task
 from sslplug.contracts.tasks import AnyTask, tasks_of
@@ -55,6 +56,7 @@ __all__ = [
     "View",
     "Views",
     "observing",
+    "proved_files",
     "tags",
     "tasks_of",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split
+from sslplug.contracts import DataContext, Split, proved_files
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
@@ -17,7 +17,6 @@ from sslplug_lidar.data.cloud_set import CloudSet, pack
 from sslplug_lidar.data.formats.kitti import MOUNT, inside, read_boxes, read_calibration, read_sweep
 from sslplug_lidar.data.kitti_sweeps import sweeps
 from sslplug_lidar.data.options import CloudOptions
-from sslplug_lidar.data.published import proved_files
 from sslplug_lidar.geometry import clusters, ground
 from sslplug_lidar.tasks import object_task
 

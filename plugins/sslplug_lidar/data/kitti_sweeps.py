@@ -9,13 +9,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, proved_files
 from sslplug_lidar.data.assemble import cloud_data, no_tasks
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet, pack
 from sslplug_lidar.data.formats.kitti import HDL64, read_calibration, read_poses, read_sweep
 from sslplug_lidar.data.options import SweepOptions
-from sslplug_lidar.data.published import proved_files
 
 ODOMETRY = {
     "calib.txt": "cf850a17971e7240551d334dafc3bd90396ab5ac03ce5abbb0c9b6866522f1aa",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, proved_files
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
@@ -19,7 +19,6 @@ from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet, pack
 from sslplug_lidar.data.formats.packed import read_bytes
 from sslplug_lidar.data.options import CloudOptions
-from sslplug_lidar.data.published import proved_files
 from sslplug_lidar.tasks import in_order_within_class, object_task
 
 DIGESTS = {"lsood4.csv.xz": "12c64e31f1e8d00679ca158d0f86fd8e1435b9959c164be1181ae21b52636c7a"}

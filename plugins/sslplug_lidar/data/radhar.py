@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, RawFeatures, Split, Task
+from sslplug.contracts import DataContext, RawFeatures, Split, Task, proved_files
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet
 from sslplug_lidar.data.options import CloudOptions
-from sslplug_lidar.data.published import proved_files
 from sslplug_lidar.tasks import object_task
 from sslplug_lidar.window_features import window_features
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split
+from sslplug.contracts import DataContext, Split, proved_files
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data, no_tasks
 from sslplug_lidar.data.cloud_data import CloudData
@@ -20,7 +20,6 @@ from sslplug_lidar.data.formats.packed import read_bytes, table
 from sslplug_lidar.data.formats.ply import read_ply
 from sslplug_lidar.data.options import CloudOptions, SweepOptions
 from sslplug_lidar.data.prepare import centred
-from sslplug_lidar.data.published import proved_files
 from sslplug_lidar.tasks import object_task, shares_by_class
 
 SCAN_PAIR = {

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from sslplug.contracts import DataContext
-from sslplug.errors import DataError
+from sslplug.contracts import DataContext, proved_files
 
 
 @dataclass(frozen=True)
@@ -104,25 +102,6 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 
 
 def locate(source: Source, context: DataContext, files: Sequence[str] = ()) -> Path:
-    """The folder with the set's ``files`` (default: all), below the data root or the cache, each proved by its sha256.
-
-    Raises DataError where a file is missing or another than the published one.
-    """
-    wanted = tuple(files) or tuple(source.files)
-    places = [root / source.folder for root in (context.root, context.cache) if root is not None]
-    for folder in places:
-        if all((folder / file).is_file() for file in wanted):
-            for file in wanted:
-                with (folder / file).open("rb") as content:
-                    found = hashlib.file_digest(content, "sha256").hexdigest()
-                if found != source.files[file]:
-                    raise DataError(
-                        f"{folder / file}: sha256 {found}; expected {source.files[file]} for {source.title}. The file is not "
-                        f"the published one; get it again from {source.home}."
-                    )
-            return folder
-    looked = " or ".join(str(folder) for folder in places)
-    raise DataError(
-        f"{source.title}: not found in {looked}; expected the files {', '.join(wanted)}. Get them from {source.home} "
-        f"and put them into {source.folder} below the data root (--data-root or SSLPLUG_DATA)."
-    )
+    """The folder with the set's ``files`` (default: all), proved by :func:`sslplug.contracts.proved_files`."""
+    digests = {name: source.files[name] for name in tuple(files) or source.files}
+    return proved_files(source.title, source.folder, digests, context, f"Get them from {source.home}.")[0].parent

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views, tags
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing, tags
 from sslplug.randomness import Rng
 
 
@@ -73,13 +73,8 @@ class Together(nn.Module):
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Rows of both sides."""
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                rows, _ = self._rows(batch, rng)
-        finally:
-            self.train(training)
+        with observing(self):
+            rows, _ = self._rows(batch, rng)
         return {"view0": rows[0], "view1": rows[1]}
 
 

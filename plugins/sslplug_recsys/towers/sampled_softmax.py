@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views, tags
+from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing, tags
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_recsys.spec import RecSpec
@@ -83,13 +83,8 @@ class SampledSoftmax(nn.Module):
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Users and their items."""
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                rows, _ = self.encode(batch, rng)
-        finally:
-            self.train(training)
+        with observing(self):
+            rows, _ = self.encode(batch, rng)
         return {"view0": rows[0], "view1": rows[1]}
 
 

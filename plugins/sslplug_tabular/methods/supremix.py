@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Options, Progress, Views
+from sslplug.contracts import Assembly, Options, Progress, Views, observing
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 
@@ -157,14 +157,9 @@ class SupReMix(nn.Module):
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """Projected embeddings of every view, {"view0": (n, d), ...}."""
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                views = [view for view in self.views(batch, rng.fork("views")) if view.role != "negative"]
-                return {f"view{n}": self.head(self.encoder(view)[self.level]) for n, view in enumerate(views)}
-        finally:
-            self.train(training)
+        with observing(self):
+            views = [view for view in self.views(batch, rng.fork("views")) if view.role != "negative"]
+            return {f"view{n}": self.head(self.encoder(view)[self.level]) for n, view in enumerate(views)}
 
 
 def build(options: SupReMixOptions, assembly: Assembly) -> SupReMix:

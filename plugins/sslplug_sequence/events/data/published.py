@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from sslplug.contracts import DataContext
-from sslplug.errors import DataError
+from sslplug.contracts import DataContext, proved_files
 
 
 @dataclass(frozen=True)
@@ -59,24 +57,5 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 
 
 def locate(source: Source, context: DataContext) -> Path:
-    """The folder with the set's files, below the data root or the cache, each proved by its sha256.
-
-    Raises DataError where a file is missing or another than the published one.
-    """
-    places = [root / source.folder for root in (context.root, context.cache) if root is not None]
-    for folder in places:
-        if all((folder / file).is_file() for file in source.files):
-            for file, digest in source.files.items():
-                with (folder / file).open("rb") as content:
-                    found = hashlib.file_digest(content, "sha256").hexdigest()
-                if found != digest:
-                    raise DataError(
-                        f"{folder / file}: sha256 {found}; expected {digest} for {source.title}. The file is not the "
-                        f"published one; get it again from {source.home}."
-                    )
-            return folder
-    looked = " or ".join(str(folder) for folder in places)
-    raise DataError(
-        f"{source.title}: not found in {looked}; expected the files {', '.join(source.files)}. Get them from {source.home} "
-        f"and put them into {source.folder} below the data root (--data-root or SSLPLUG_DATA)."
-    )
+    """The folder with the set's files, proved by :func:`sslplug.contracts.proved_files`."""
+    return proved_files(source.title, source.folder, source.files, context, f"Get them from {source.home}.")[0].parent

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, tags
+from sslplug.contracts import Assembly, Component, Options, Progress, View, Views, observing, tags
 from sslplug.randomness import Rng
 from sslplug_sequence.events.methods.reconstruction import Writer, WriterOptions
 
@@ -91,17 +91,12 @@ class Hybrid(nn.Module):
 
     def observe(self, batch: Any, rng: Rng) -> dict[str, Tensor]:
         """The rows being trained, ``view0``; while aligning also the contrastive ones, ``view1``."""
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                whole = self._whole(self.views(batch, rng))
-                contrastive = self.contrastive(whole)["entity"]
-                if not int(self.aligning):
-                    return {"view0": contrastive}
-                return {"view0": self.encoder(whole)["entity"], "view1": contrastive}
-        finally:
-            self.train(training)
+        with observing(self):
+            whole = self._whole(self.views(batch, rng))
+            contrastive = self.contrastive(whole)["entity"]
+            if not int(self.aligning):
+                return {"view0": contrastive}
+            return {"view0": self.encoder(whole)["entity"], "view1": contrastive}
 
     def _whole(self, views: list[View]) -> View:
         return next(view for view in views if view.role == "whole")

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, proved_files
 from sslplug.errors import DataError
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
-from sslplug_sequence.signals.data.published import proved_files
 from sslplug_sequence.signals.data.signal_data import SignalData
 from sslplug_sequence.signals.data.window_set import WindowSet
 
@@ -33,7 +32,7 @@ SHAPE = (8, 8, 5, 3, 30, 125)
 
 def build(options: SignalOptions, context: DataContext) -> SignalData:
     """1,920 windows of five devices; leave one subject out."""
-    acc, gyro = (_array(path) for path in proved_files("DSADS", FOLDER, DIGESTS, ORIGIN, context))
+    acc, gyro = (_array(path) for path in proved_files("DSADS", FOLDER, DIGESTS, context, ORIGIN))
     both = np.concatenate([acc, gyro], axis=3)  # six channels
     ordered = both.transpose(1, 0, 4, 2, 3, 5)  # subject, activity, segment, unit, channel, time
     subject, activity, _ = np.indices(ordered.shape[:3]).reshape(3, -1)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, proved_files
 from sslplug.errors import DataError
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
-from sslplug_sequence.signals.data.published import proved_files
 from sslplug_sequence.signals.data.signal_data import SignalData
 from sslplug_sequence.signals.data.window_set import WindowSet
 
@@ -40,7 +39,7 @@ def build(options: SignalOptions, context: DataContext) -> SignalData:
     if texts is not None:
         values, subjects, labels = read_texts(texts)
     else:
-        values, subjects, labels = read_packed(*proved_files("UCI HAR", FOLDER, DIGESTS, ORIGIN, context))
+        values, subjects, labels = read_packed(*proved_files("UCI HAR", FOLDER, DIGESTS, context, ORIGIN))
     windows = WindowSet(
         "UCI HAR",
         values[:, None],

@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, proved_files
 from sslplug.errors import DataError
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
-from sslplug_sequence.signals.data.published import proved_files
 from sslplug_sequence.signals.data.signal_data import SignalData
 from sslplug_sequence.signals.data.ts_format import Series, read_ts
 from sslplug_sequence.signals.data.window_set import WindowSet, class_codes
@@ -64,7 +63,7 @@ def build(options: UeaOptions, context: DataContext) -> SignalData:
     """The given files; each series is a subject of its own, for the archive does not name people."""
     name = options.dataset
     digests = dict(zip((f"{name}_TRAIN.ts.xz", f"{name}_TEST.ts.xz"), DIGESTS[name], strict=True))
-    train, test = proved_files(name, FOLDER, digests, ORIGIN, context)
+    train, test = proved_files(name, FOLDER, digests, context, ORIGIN)
     windows = ts_windows(name, train, test, RATES.get(name, 1.0), TRIADS.get(name, ()))
     return signal_data(windows, options, context)
 
