@@ -16,6 +16,7 @@ FLOORS = (
     ("stages",),
     ("testing",),
     ("cli", "sklearn_face"),
+    ("__main__",),
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 # On the second floor recipes and ranks are said in the words of the contracts.
@@ -162,6 +163,6 @@ def test_the_judge_allows_what_is_right() -> None:
         "sslplug/recipe_check.py", "from sslplug.contracts import Choice\nfrom sslplug.recipe_types import Schema"
     )
     assert not judged("sslplug/testing/material.py", "from sslplug.build import compose")
-    assert not judged("sslplug/cli.py", "from sslplug.testing.checks import check_plugin")
-    assert not judged("sslplug/cli.py", "from sslplug import __version__\nfrom sslplug.stages import train")
+    assert not judged("sslplug/cli/check.py", "from sslplug.testing.checks import check_plugin")
+    assert not judged("sslplug/cli/check.py", "from sslplug import __version__\nfrom sslplug.stages import train")
     assert not judged("plugins/sslplug_graph/batch.py", "from sslplug.contracts import View\nimport sslplug_graph.spec")

@@ -2,6 +2,7 @@
 
 from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
 from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
+from sslplug.contracts.fault import Fault
 from sslplug.contracts.features import RawFeatures
 from sslplug.contracts.measured import Measured, MeasuredTask
 from sslplug.contracts.model import (
@@ -34,6 +35,7 @@ __all__ = [
     "DomainData",
     "Embedding",
     "Encoder",
+    "Fault",
     "Kind",
     "LabelledRows",
     "Measured",

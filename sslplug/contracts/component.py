@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from sslplug.contracts.fault import Fault
 
 
 class Options(BaseModel):
@@ -67,6 +69,8 @@ class Component:
     summary   one line of meaning
     provides  options -> tags this part brings;  needs: options -> tags that some other part must bring
     outputs   for views: (options, spec) -> {target name: width}, how many numbers or classes a pretext head must predict
+    faults    for data that reads files: (options, context) -> every :class:`Fault` of these files, in their order, without
+              training on them; ``sslplug check PLUGIN --data`` prints them. None where the data checks itself (sha256)
 
     Tags, the whole vocabulary of "does this recipe fit together":
       pair                two or more views of the same instances (rows matched by position or ids)
@@ -90,6 +94,7 @@ class Component:
     provides: Callable[[Any], Tags] = no_tags
     needs: Callable[[Any], Tags] = no_tags
     outputs: Callable[[Any, Any], Mapping[str, int]] = no_outputs
+    faults: Callable[[Any, Any], Iterable[Fault]] | None = None
 
 
 def tags(*names: str) -> Callable[[Any], Tags]:

@@ -1,31 +1,141 @@
-"""Runs side by side in TensorBoard: one sub-log a recipe, whose scalars are the result table's numbers."""
+"""What a comparison of many runs says, as plain data: made once by the compare stage, drawn by each of its outputs.
+
+Nothing here computes. A number that cannot be known is None, never NaN, and a ``note`` beside it says why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from sslplug.reporting.table import TableRow
 
+Word = Literal["helps", "does not help", "cannot be told"]
 
-def write_comparison(logdir: Path, name: str, rows: Sequence[TableRow]) -> None:
-    """``eval/<task>/<metric>/<probe on features>`` at step = percent of labels, under ``logdir/name``.
 
-    Label fractions become a curve; every control is a curve of its own beside the pretrained encoder's.
+@dataclass(frozen=True)
+class Entry:
+    """Runs of one recipe that differ in their seed alone.
+
+    name         unique, "graph/grace-digits (objective=vicreg)";  plugin ... objective: what it is made of, "" for none
+    seeds, runs  one folder a seed;  command: repeats them;  digest: sha256 of the resolved recipe without its seed
+    rows         every task, probe, shown metric and share of labels, the primary metric first
+    training_seconds, evaluation_seconds  mean over the seeds
+    diagnostics  mean over the seeds of the last values, "rankme" among them;  collapsed: why runs count as such, or ""
     """
-    from torch.utils.tensorboard import SummaryWriter
 
-    # Several probes share a control: it is one point of one curve all the same.
-    points: dict[tuple[str, int], float] = {}
-    for row in rows:
-        step = round(100 * row.fraction)
-        points[f"eval/{row.task}/{row.metric}/{row.name}", step] = row.mean
-        for control in row.controls:
-            points[f"eval/{row.task}/{row.metric}/{control.name}", step] = control.mean
-    writer: Any = SummaryWriter(str(logdir / name))
-    try:
-        for (tag, step), mean in points.items():
-            writer.add_scalar(tag, mean, step)
-    finally:
-        writer.close()
+    name: str
+    plugin: str
+    recipe: str
+    data: str
+    views: str
+    encoder: str
+    method: str
+    objective: str
+    seeds: tuple[int, ...]
+    runs: tuple[Path, ...]
+    command: str
+    digest: str
+    rows: tuple[TableRow, ...]
+    training_seconds: float
+    evaluation_seconds: float | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    collapsed: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry on one task with all labels: the first probe of its recipe, the task's primary metric.
+
+    task       "graph/digits/digit": plugin, data, task;  one row of every picture over tasks
+    untrained  the same probe on the untrained encoder;  trees: LightGBM on raw features;  best: the best of all entries,
+               controls and LightGBM on this task
+    share      (mean - untrained) / (best - untrained): 0 the untrained encoder, 1 the best known; None where the gap is nil
+    outcome    against LightGBM on raw features, by the corrected test: 1 win, 0 tie, -1 loss; None where nothing was tested
+    """
+
+    task: str
+    entry: str
+    metric: str
+    higher_is_better: bool
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    untrained: float | None = None
+    trees: float | None = None
+    best: float | None = None
+    share: float | None = None
+    outcome: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Models ranked over tasks: Friedman's test, and Nemenyi's critical difference.
+
+    models     by mean rank, 1 is best;  tasks: those on which every model has a score
+    p          Friedman's (Iman and Davenport's F);  difference: critical difference of mean ranks at 5 %
+    groups     models that cannot be told apart, as ranges of ``models``;  note: what cannot be said, and why
+    """
+
+    models: tuple[str, ...]
+    mean_ranks: tuple[float, ...]
+    tasks: tuple[str, ...]
+    p: float | None
+    difference: float | None
+    groups: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence a practitioner can act on, for one task.
+
+    word      whether pretraining helps;  entry: the pretrained model it speaks of
+    size      its gain over the best control, in the metric's unit;  labels: the largest share of labels at which it helps
+    seconds   what pretraining costs;  sentence: all of it in words, with what to try next
+    """
+
+    task: str
+    entry: str
+    word: Word
+    size: float | None
+    labels: float | None
+    seconds: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Whether a label-free diagnostic predicts the downstream share, over the cells of a task.
+
+    points  (entry, diagnostic, score);  tau: Kendall's, p its two-sided p value
+    """
+
+    diagnostic: str
+    task: str
+    points: tuple[tuple[str, float, float], ...]
+    tau: float | None
+    p: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything about the runs that were compared.
+
+    objectives  ranks of objectives over tasks (best cell of an objective on a task);  models: of objectives and LightGBM
+    against_trees  {entry: (wins, ties, losses)} against LightGBM on raw features, over tasks
+    left_out    a sentence for each run that is not in the comparison
+    """
+
+    entries: tuple[Entry, ...]
+    cells: tuple[Cell, ...]
+    ranking: Ranking | None
+    verdicts: tuple[Verdict, ...]
+    predictions: tuple[Prediction, ...]
+    against_trees: Mapping[str, tuple[int, int, int]]
+    left_out: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from sslplug.errors import RunFolderError
 from sslplug.evaluation import Score
 from sslplug.evaluation.judge import UNLABELLED, shown
 from sslplug.evaluation.statistics import Summary, summarise
-from sslplug.reporting.comparison import write_comparison
+from sslplug.reporting.comparison_log import write_comparison
 from sslplug.reporting.curve import show_curve, write_curve
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import RunRecord, read_run

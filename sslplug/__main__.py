@@ -1,0 +1,5 @@
+"""``python -m sslplug``."""
+
+from sslplug.cli import main
+
+main()

@@ -1,0 +1,25 @@
+"""``sslplug check``."""
+
+from __future__ import annotations
+
+import click
+
+from sslplug.errors import SslplugError
+
+
+@click.command()
+@click.argument("plugin")
+def check(plugin: str) -> None:
+    """Hold PLUGIN against the contracts: the conformance kit; fails when one check fails."""
+    from sslplug.testing.checks import check_plugin
+
+    results = check_plugin(plugin)
+    for result in results:
+        state = "pass" if result.passed else "FAIL"
+        click.secho(f"{state}  {result.id}  {result.sentence}".rstrip(), fg=None if result.passed else "red")
+    failed = sum(not result.passed for result in results)
+    if failed:
+        raise SslplugError(
+            f"Plugin {plugin!r} fails {failed} of {len(results)} checks; each line above says how to mend it."
+        )
+    click.echo(f"Plugin {plugin!r} passes all {len(results)} checks.")
