@@ -202,6 +202,15 @@ def test_permutation_moves_whole_segments_of_all_channels(segments: int, shortes
     assert len({tuple(row) for row in source[:, 0].tolist()}) > M / 5
 
 
+def test_permutation_of_one_channel_stands_in_for_all() -> None:
+    whole = run(make("permutation", segments=4, shortest=5), ramp())
+    one = run(make("permutation", segments=4, shortest=5, channel=1), ramp())
+    assert torch.equal(one, whole[:, 1:2].expand_as(whole))
+    assert not torch.equal(one, whole)
+    with pytest.raises(UsageError, match=r"channel 9 of signals with \d+ channels"):
+        make("permutation", segments=2, shortest=1, channel=9).check(PLAIN)
+
+
 def test_permutation_of_ragged_rows_stays_inside_them() -> None:
     given = signals(ragged=True)
     made = run(make("permutation"), given)

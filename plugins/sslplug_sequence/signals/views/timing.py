@@ -28,13 +28,24 @@ class Permutation(Transform):
     segments: int = Field(4, ge=2, description="segments of a window")
     shortest: int = Field(11, ge=1, description="least samples of a segment (ssl-wearables: more than 10)")
     up_to: bool = Field(False, description="each window has 1 to ``segments`` segments, as in TS-TCC's strong view")
+    channel: int | None = Field(
+        None,
+        ge=0,
+        description="this channel's shuffled signal replaces all channels: 0 is what TS-TCC's release really does",
+    )
 
     def change(self, rows: Rows, rng: Rng) -> Tensor:
         """Values with shuffled segments."""
-        return pick(rows.values, self.source(rows, rng))
+        moved = pick(rows.values, self.source(rows, rng))
+        return moved if self.channel is None else moved[:, self.channel, None].expand_as(moved)
 
     def check(self, spec: SignalSpec) -> None:
-        """Needs windows that hold the segments."""
+        """Needs windows that hold the segments, and the channel."""
+        if self.channel is not None and self.channel >= len(spec.channels):
+            raise UsageError(
+                f"View 'permutation': channel {self.channel} of signals with {len(spec.channels)} channels "
+                f"({', '.join(spec.channels)}); give 0 to {len(spec.channels) - 1}, or none for all."
+            )
         if self.segments * self.shortest > spec.length:
             raise UsageError(
                 f"View 'permutation': {self.segments} segments of {self.shortest} samples or more need windows of "
