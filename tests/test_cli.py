@@ -226,11 +226,11 @@ def test_wrong_use_exits_with_2(calls: Calls, capsys: pytest.CaptureFixture[str]
 
 
 def test_check_fails_when_one_check_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    results = [Result("a/b", True, ""), Result("c/d", False, "c/d: found 3, expected 4.")]
+    results = [Result("a/b", True, ""), Result("c/d", False, "c/d: found 3, expected 4.", "count again.")]
     monkeypatch.setattr(checks, "check_plugin", lambda plugin: results)
     assert run(["check", "toy"]) == 1
     shown = capsys.readouterr()
-    assert "FAIL  c/d  c/d: found 3, expected 4." in shown.out
+    assert "FAIL  c/d  found 3, expected 4.\n      mend: count again.\n" in shown.out
     assert "Plugin 'toy' fails 1 of 2 checks" in shown.err
     results.pop()
     assert run(["check", "toy"]) == 0

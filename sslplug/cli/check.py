@@ -16,7 +16,10 @@ def check(plugin: str) -> None:
     results = check_plugin(plugin)
     for result in results:
         state = "pass" if result.passed else "FAIL"
-        click.secho(f"{state}  {result.id}  {result.sentence}".rstrip(), fg=None if result.passed else "red")
+        words = result.sentence.removeprefix(f"{result.id}: ")
+        click.secho(f"{state}  {result.id}  {words}".rstrip(), fg=None if result.passed else "red")
+        if not result.passed and result.mend:
+            click.echo(f"      mend: {result.mend}")
     failed = sum(not result.passed for result in results)
     if failed:
         raise SslplugError(

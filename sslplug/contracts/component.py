@@ -79,6 +79,8 @@ class Component:
                           ``hides``
       negatives           views bring a corrupted view with role "negative"
       target:<name>       views bring ``View.targets[name]``
+      reordered           two views that hold the same rows in another order, named by ids
+      orderless           an encoder whose embeddings follow their rows in any order; the conformance kit holds it to that
       labels              training batches carry the labels of a task's training rows (``train.labels``)
       level:<level>       the encoder brings embeddings of that level
       two-levels          the encoder brings an ``owner`` from a fine to a coarse level

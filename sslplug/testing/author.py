@@ -9,7 +9,8 @@ from typing import Any
 def conformance(plugin: Any) -> Callable[..., None]:
     """A parametrised pytest test with one case a check, for a plugin's name or a ``Plugin``.
 
-    The cases are listed when pytest collects, from the plugin's tables alone; nothing is built before its test runs.
+    The cases are listed when pytest collects, from the plugin's tables alone; nothing is built before its test runs, and what
+    several checks need is built once in a process. A failure is the check's sentence, without a traceback.
     """
     import pytest
 
@@ -18,6 +19,7 @@ def conformance(plugin: Any) -> Callable[..., None]:
     @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in cases(plugin)])
     def test(case: Case) -> None:
         result = case.result()
-        assert result.passed, result.sentence
+        if not result.passed:
+            pytest.fail(f"{result.sentence}\nMend: {result.mend}", pytrace=False)
 
     return test

@@ -5,26 +5,27 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import nn
 
 from sslplug.build import recipe_tags, schema_of
-from sslplug.contracts import Component, DataContext, DomainData, Order, Plugin, View, Views
+from sslplug.contracts import Component, DataContext, DomainData, Order, Plugin, Tags, Task, View, Views, tasks_of
 from sslplug.discovery import recipes_of
 from sslplug.errors import SslplugError
+from sslplug.evaluation import embed
 from sslplug.randomness import Rng
 from sslplug.recipe import Picked, Resolved, Schema, read_recipe, resolve
+from sslplug.testing.once import Broken, NotApplicable, Once
 from sslplug.training.loop import TrainOptions
 
-
-class NotApplicable(Exception):
-    """A check that says nothing about this plugin; the sentence says why."""
+FEW = 16
+"""Instances of the small batch that encoders are checked on."""
 
 
 class Material:
@@ -33,43 +34,75 @@ class Material:
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
         self.tables: Mapping[str, Mapping[str, Component]] = {"views": plugin.views, "encoder": plugin.encoders}
+        self.default_recipe = Once(lambda: self.recipe(plugin.default_recipe), f"recipe/{plugin.default_recipe}/resolves")
+        self.default_data = Once(self._whole_data, "data/contract")
+        self._again = Once(self.new_data, "data/contract")
+        self._clean = Once(lambda: list(self.data.rows()), "data/rows-fixed")
+        self._rows = Once(self._embed_rows, "data/rows-complete")
+        self._made = {name: Once(partial(self._make, name), f"views/{name}/list") for name in plugin.views}
+
+    # --- recipes ---
 
     @cached_property
     def schema(self) -> Schema:
         """What recipes of the plugin may say."""
         return schema_of(self.plugin)
 
+    def raw_recipe(self, name: str) -> dict[str, Any]:
+        """A shipped recipe as it is written."""
+        return read_recipe(recipes_of(self.plugin)[name])
+
     def recipe(self, name: str) -> Resolved:
         """A shipped recipe, resolved."""
-        raw = read_recipe(recipes_of(self.plugin)[name])
+        raw = self.raw_recipe(name)
         return resolve(raw, self.schema, f"{name}.yaml", recipe_tags(raw))
 
-    @cached_property
+    @property
     def default(self) -> Resolved:
         """The default recipe."""
-        return self.recipe(self.plugin.default_recipe)
+        return self.default_recipe.lend()
 
-    def context(self) -> DataContext:
-        """Data from SSLPLUG_DATA where it is set; nothing is downloaded."""
-        root = os.environ.get("SSLPLUG_DATA")
-        return DataContext(Path(root) if root else None, Path(tempfile.gettempdir()) / "sslplug-check", seed=0)
+    # --- data ---
 
     def new_data(self, fitted: Mapping[str, Any] | None = None) -> DomainData:
-        """The default recipe's data, built again: by what it fits itself, or by ``fitted``."""
+        """The default recipe's data, built again: by what it fits itself, or by ``fitted``.
+
+        Read from SSLPLUG_DATA where it is set; nothing is downloaded.
+        """
+        root = os.environ.get("SSLPLUG_DATA")
+        cache = Path(tempfile.gettempdir()) / "sslplug-check"
         picked = self.default.picked["data"]
-        data: DomainData = picked.component.build(picked.options, replace(self.context(), fitted=fitted))
+        context = DataContext(Path(root) if root else None, cache, seed=0, fitted=fitted)
+        data: DomainData = picked.component.build(picked.options, context)
         return data
 
-    @cached_property
+    def _whole_data(self) -> DomainData:
+        data = self.new_data()
+        if not isinstance(data, DomainData):
+            named = [*DomainData.__annotations__, "batches", "rows", "raw_features"]
+            missing = [name for name in named if not hasattr(data, name)]
+            raise Broken(f"the data is a {type(data).__name__} without {', '.join(missing)}; expected all of DomainData.")
+        return data
+
+    @property
     def data(self) -> DomainData:
         """The default recipe's data."""
-        return self.new_data()
+        return self.default_data.lend()
 
-    def batch(self, order: Order | None = None) -> Any:
-        """The first batch of ``order``, by default as large as the default recipe trains with: what a user's memory holds."""
-        if order is None:
-            order = Order(seed=0, epoch=0, batch_size=self.batch_size)
-        return self.data.batches(order)[0]
+    @property
+    def again(self) -> DomainData:
+        """The same data, built a second time."""
+        return self._again.lend()
+
+    @property
+    def labelled(self) -> Mapping[str, Task]:
+        """The data's labelled tasks."""
+        return tasks_of(Task, self.data.tasks)
+
+    @property
+    def clean(self) -> list[View]:
+        """What ``rows()`` gives."""
+        return self._clean.lend()
 
     @property
     def batch_size(self) -> int:
@@ -77,6 +110,40 @@ class Material:
         options = self.default.sections["train"]
         assert isinstance(options, TrainOptions)  # the schema says so
         return options.batch_size
+
+    def batch(self, order: Order | None = None) -> Any:
+        """The first batch of ``order``, by default as large as the default recipe trains with: what a user's memory holds."""
+        if order is None:
+            order = Order(seed=0, epoch=0, batch_size=self.batch_size)
+        return self.data.batches(order)[0]
+
+    @cached_property
+    def several(self) -> int:
+        """A batch size that leaves several steps, where the task's data is large enough; 0 (all) where it is not shared out.
+
+        Without a labelled task that tells how many rows there are, the default recipe's own.
+        """
+        rows = max((len(task.labels) for task in self.labelled.values() if task.members is None), default=0)
+        return self.served(max(2, rows // 8 * 2) if rows else self.batch_size // 2 * 2)
+
+    @cached_property
+    def few(self) -> int:
+        """A small batch size, or 0 (all) where the data is not shared out."""
+        return self.served(min(FEW, self.batch_size or FEW))
+
+    def served(self, size: int) -> int:
+        """``size``, or 0 where the data serves no such batch."""
+        try:
+            self.data.batches(Order(0, 0, batch_size=size))[0]
+        except (SslplugError, IndexError):
+            return 0
+        return size
+
+    def few_instances(self) -> Any:
+        """A new small batch."""
+        return self.batch(Order(0, 0, batch_size=self.few))
+
+    # --- components ---
 
     def picked(self, table: str, name: str) -> Picked:
         """A component: as the default recipe has it, where it does, else with default options."""
@@ -88,6 +155,14 @@ class Material:
             return Picked(name, component, component.options())
         except ValidationError as error:
             raise NotApplicable(f"{table} {name!r} has required options: {error.errors()[0]['loc']}.") from error
+
+    def provided(self, table: str, name: str) -> Tags:
+        """What a component says it brings; nothing where it needs options that the kit does not know."""
+        try:
+            picked = self.picked(table, name)
+        except NotApplicable:
+            return frozenset()
+        return picked.component.provides(picked.options)
 
     def _build(self, table: str, name: str, changes: Mapping[str, Any]) -> Any:
         picked = self.picked(table, name)
@@ -101,10 +176,17 @@ class Material:
         made: Views = self._build("views", name, changes or {})
         return made
 
-    def encoder(self, name: str) -> nn.Module:
+    def _make(self, name: str) -> list[View]:
+        return self.views(name)(self.few_instances(), Rng.root(0))
+
+    def made(self, name: str) -> Once[list[View]]:
+        """The views of a small batch."""
+        return self._made[name]
+
+    def encoder(self, name: str, seed: int = 0) -> nn.Module:
         """One of the plugin's encoders, with the same parameters every time."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             made: nn.Module = self._build("encoder", name, {})
         return made
 
@@ -113,12 +195,25 @@ class Material:
         """The default recipe's encoder in eval mode."""
         return self.encoder(self.default.picked["encoder"].name).eval()
 
-    def some_views(self) -> list[View]:
-        """What encoders meet: the first clean view, and every view of every view set that fits, from one batch."""
-        found = [next(iter(self.data.rows()))]
+    def _embed_rows(self) -> dict[str, np.ndarray]:
+        return embed(self.default_encoder, self.clean, "cpu")
+
+    @property
+    def rows(self) -> Once[dict[str, np.ndarray]]:
+        """{level: (n, d)} embeddings of every row by the default recipe's encoder, untrained."""
+        return self._rows
+
+    def clean_views(self) -> dict[str, View]:
+        """The last clean view of each role: the remainder, as uneven as the data are."""
+        return {f"the last view of rows() of role {view.role!r}": view for view in self.clean}
+
+    def some_views(self) -> dict[str, View]:
+        """What encoders meet, {where from: view}: the clean views, and every view of every view set that fits, of a small batch."""
+        found = self.clean_views()
         for name in self.plugin.views:
             try:
-                found += self.views(name)(self.batch(), Rng.root(0))
-            except NotApplicable:
+                views = self.views(name)(self.few_instances(), Rng.root(0))
+            except Exception:  # views/<name>/list reports it
                 continue
+            found |= {f"view {number} of {name!r}": view for number, view in enumerate(views)}
         return found

@@ -8,21 +8,25 @@ import numpy as np
 
 from sslplug.contracts import MeasuredTask, RankingTask, RawFeatures, tasks_of
 from sslplug.errors import SslplugError
-from sslplug.evaluation import EvaluateOptions, embed
+from sslplug.evaluation import EvaluateOptions
 from sslplug.evaluation.judging import Judging
 from sslplug.evaluation.measured import judge_measured
 from sslplug.evaluation.trees import LightGbm, LightGbmOptions
-from sslplug.testing.material import Material, NotApplicable
+from sslplug.testing.material import Material
+from sslplug.testing.once import NotApplicable
 
 PAIRS = 200
 
 
 def ranking_pairs(material: Material) -> str:
-    """Raw features of pairs: a row a pair, never infinite, the same on another build, each pair's by itself."""
+    """Raw features of pairs: a row a pair, never infinite, the same on another build, each pair's by itself.
+
+    Mend: compute each pair from training interactions alone, NaN for a missing value.
+    """
     ranked = {name: task for name, task in tasks_of(RankingTask, material.data.tasks).items() if task.pairs is not None}
     if not ranked:
         raise NotApplicable("no ranking task brings raw features of pairs.")
-    again = tasks_of(RankingTask, material.new_data().tasks)
+    again = tasks_of(RankingTask, material.again.tasks)
     generator = np.random.Generator(np.random.Philox(key=2))
     for name, task in ranked.items():
         query = generator.choice(task.parts["test"].queries, PAIRS)
@@ -31,12 +35,12 @@ def ranking_pairs(material: Material) -> str:
         if found.ndim != 2 or len(found) != PAIRS:
             return f"{name!r}: pairs of {PAIRS} queries and candidates is {found.shape}; expected ({PAIRS}, f)."
         if np.isinf(found).any():
-            return f"{name!r}: pairs gave an infinity; give NaN for a missing value and finite numbers else."
+            return f"{name!r}: pairs gave an infinity; expected finite numbers, NaN for a missing value."
         if not np.array_equal(_values(again[name], query, candidate), found, equal_nan=True):
-            return f"{name!r}: pairs differ on a second build of the data; compute them from training interactions alone."
+            return f"{name!r}: pairs differ on a second build of the data; expected the same."
         order = generator.permutation(PAIRS)
         if not np.array_equal(_values(task, query[order], candidate[order]), found[order], equal_nan=True):
-            return f"{name!r}: features of a pair depend on the pairs asked with it; compute each pair by itself."
+            return f"{name!r}: features of a pair depend on the pairs asked with it; expected each pair by itself."
     return ""
 
 
@@ -48,11 +52,14 @@ def _values(task: RankingTask, query: np.ndarray, candidate: np.ndarray) -> np.n
 
 
 def measured(material: Material) -> str:
-    """The metrics that are named, finite, the same for the same embeddings; the baselines on the same cases."""
+    """A measured task gives the metrics it names, finite, the same for the same embeddings; baselines judge the same cases.
+
+    Mend: let measure depend on its argument alone, and give one number a case for every metric.
+    """
     tasks = tasks_of(MeasuredTask, material.data.tasks)
     if not tasks:
         raise NotApplicable("this data has no measured task.")
-    levels = embed(material.default_encoder, material.data.rows(), "cpu")
+    levels = material.rows.lend()
     trees = LightGbm(LightGbmOptions())
     judging = Judging({"pretrained": levels}, material.data.raw_features, [], trees, EvaluateOptions(), 0, lambda line: None)
     for name, task in tasks.items():
@@ -63,7 +70,8 @@ def measured(material: Material) -> str:
         again = {metric: float(np.mean(values)) for metric, values in task.measure(levels).items()}
         for score in scores:
             if score.features == "pretrained" and score.value != again[score.metric]:
-                return f"{name!r}: {score.metric} is {score.value}, then {again[score.metric]} for the same embeddings."
+                found = f"{score.metric} is {score.value}, then {again[score.metric]}"
+                return f"{name!r}: {found}; expected one value for the same embeddings."
     return ""
 
 

@@ -1,59 +1,195 @@
-"""The check of a whole run: a short training must make frozen embeddings better than the untrained encoder's."""
+"""Checks of the default recipe as a run: it trains, repeats, resumes, and its encoder is worth something where that is claimed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch import Tensor
 
-from sslplug.build import compose
-from sslplug.contracts import DomainData, Progress, Task, tasks_of
+from sslplug.build import build_encoder
+from sslplug.contracts import Task
+from sslplug.diagnostics import collapse, health
+from sslplug.evaluation import embed
 from sslplug.randomness import Rng
-from sslplug.testing.material import Material, NotApplicable
+from sslplug.testing.global_state import global_state
+from sslplug.testing.leaves import differences, snapshot
+from sslplug.testing.once import NotApplicable
+from sslplug.testing.short_run import CPU, STEPS, Runs
+from sslplug.training import checkpoint
 
-STEPS = 60
+
+def trains(runs: Runs) -> str:
+    """A few steps of the default recipe run, and every term is a finite scalar.
+
+    Mend: run `sslplug train` with this recipe and `--debug`; look for log(0) and 0/0 in the objective and the views.
+    """
+    whole = runs.whole.own()
+    found = [values for values in whole.heard.found.values() if "train/loss" in values]
+    if not found:
+        return "no step was reported; expected one loss a step."
+    terms = {name for values in found for name in values if name.startswith("train/loss/")}
+    return "" if terms else "the loss has no named term; expected method(batch, rng) to give {term: scalar}."
 
 
-def beats_untrained(material: Material) -> str:
-    """After 60 steps of the default recipe a linear probe beats the same probe on the untrained encoder."""
-    torch.manual_seed(0)
-    composed = compose(material.default, material.schema, material.data, torch.device("cpu"))
-    labelled = tasks_of(Task, composed.tasks).values()
-    task = next((task for task in labelled if task.kind == "classification" and task.members is None), None)
-    if task is None:
-        raise NotApplicable("this data has no classification task.")
-    untrained = probe(composed.new_encoder(), composed.data, task)
+def repeats(runs: Runs) -> str:
+    """One seed gives one start, another seed another, and composing leaves global randomness as it was.
+
+    Mend: initialise parameters with torch's functions, which the engine seeds; seed nothing yourself.
+    """
+    whole = runs.whole.lend()
+    before = global_state()
+    again = runs.compose().method
+    moved = [which for which, state in global_state().items() if state != before[which]]
+    if moved:
+        return f"building the run moved the global generator of {' and '.join(moved)}; expected it where it was."
+    changed = differences(snapshot(dict(whole.start)), snapshot(checkpoint.model_tensors(again)))
+    if changed:
+        return f"built twice with one seed, {', '.join(changed[:5])} differ; expected the same start."
+    return ""
+
+
+def gradients(runs: Runs) -> str:
+    """Every trainable parameter of the method beside the encoder gets a gradient that is not zero within a few steps.
+
+    Mend: use the parameter, or leave it out; a teacher's belong to requires_grad_(False).
+    """
+    whole = runs.whole.lend()
+    encoder = {id(parameter) for parameter in whole.composed.method.encoder.parameters()}  # type: ignore[union-attr]
+    named = dict(whole.composed.method.named_parameters())
+    dead = [name for name in whole.dead if id(named[name]) not in encoder]  # an encoder may have levels to spare
+    return f"no step gives a gradient to {', '.join(dead[:5])}; expected one that is not zero for each." if dead else ""
+
+
+def learns(runs: Runs) -> str:
+    """Training moves the encoder that is judged.
+
+    Mend: Method.encoder must be the module whose parameters the loss reaches, not a copy.
+    """
+    whole = runs.whole.lend()
+    own = [name for name in whole.start if name.startswith("encoder.")]
+    if own and all(torch.equal(whole.start[name], whole.end[name]) for name in own):
+        return f"after {len(whole.heard.found)} steps the encoder is where it started; expected it to move."
+    return ""
+
+
+def batch_unchanged(runs: Runs) -> str:
+    """A training step writes nothing into its batch.
+
+    Mend: let views and method work on copies (dataclasses.replace).
+    """
+    runs.whole.lend()
+    composed = runs.compose()
+    batch = composed.batches_of(0)[0]
+    before = snapshot(batch)
+    with torch.random.fork_rng(devices=[]):
+        composed.method.train()(batch, Rng.root(0))
+    changed = differences(before, snapshot(batch))
+    return f"the method wrote into the batch at {', '.join(changed[:5])}; expected it unchanged." if changed else ""
+
+
+def observe(runs: Runs) -> str:
+    """``observe`` gives "view0" as (n, d) rows without gradients, and changes neither parameters, modes nor generators.
+
+    Mend: wrap it in sslplug.contracts.observing, and return what the objective compares.
+    """
+    runs.whole.lend()
+    composed = runs.compose()
     method = composed.method.train()
-    optimiser = torch.optim.Adam(method.parameters(), lr=3e-3)
-    root, step, epoch = Rng.root(0), 0, 0
-    while step < STEPS:
-        batches = composed.batches_of(epoch)
-        for number in range(len(batches)):
-            loss = torch.stack(list(method(batches[number], root.fork(epoch, number)).values())).sum()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            step += 1
-            method.after_step(Progress(epoch, epoch + 1, step, STEPS))  # type: ignore[operator]
-        epoch += 1
-    trained = probe(method.encoder, composed.data, task)  # type: ignore[arg-type]
-    if trained > untrained:
+    batch = composed.batches_of(0)[0]
+    state, modes, generators = snapshot(method.state_dict()), [m.training for m in method.modules()], global_state()
+    seen: Mapping[str, Tensor] = method.observe(batch, Rng.root(0))  # type: ignore[operator]
+    rows = seen.get("view0")
+    if rows is None or rows.ndim != 2 or rows.requires_grad:
+        found = sorted(seen) if rows is None else f"{tuple(rows.shape)}, gradient {rows.requires_grad}"
+        return f"observe gave {found}; expected 'view0' as (n, d) rows without a gradient."
+    if [m.training for m in method.modules()] != modes:
+        return "observe left modules in another mode; expected them as they were."
+    changed = differences(state, snapshot(method.state_dict()))
+    moved = [which for which, found in global_state().items() if found != generators[which]]
+    if changed or moved:
+        return f"observe changed {', '.join([*changed[:5], *moved])}; expected nothing to move."
+    return ""
+
+
+def resume(runs: Runs) -> str:
+    """Stopped half-way and resumed by objects made anew, a run ends with bit-identical parameters.
+
+    Mend: keep all that training changes in parameters and buffers, and draw from rng alone; dropout may use torch's generator.
+    """
+    whole, resumed = runs.whole.lend(), runs.resumed.own()
+    apart = [name for name, tensor in whole.end.items() if not torch.equal(tensor, resumed.end[name])]
+    return f"after stop and resume {', '.join(apart[:5])} differ; expected the same bits." if apart else ""
+
+
+def frozen(runs: Runs) -> str:
+    """The encoder of a checkpoint, put into one built anew from the recipe, embeds all rows to the same bits.
+
+    Mend: build the encoder from its options and spec alone, and keep what it learns in parameters and persistent buffers.
+    """
+    whole, material = runs.whole.lend(), runs.material
+    kept = {name: t for name, t in whole.checkpoint.model.items() if name.startswith("encoder.")}
+    weights = {name.removeprefix("encoder."): tensor for name, tensor in kept.items()}
+    fresh = build_encoder(material.default, material.data.spec, CPU)
+    checkpoint.load_model(fresh, weights, Path("checkpoint"))
+    trained: Any = whole.composed.method.encoder
+    views = material.clean[:1]
+    first, second = embed(trained, views, CPU), embed(fresh, views, CPU)
+    apart = [level for level in first if not np.array_equal(first[level], second[level])]
+    return f"restored, the encoder embeds level {', '.join(apart)} otherwise; expected the same bits." if apart else ""
+
+
+def beats_untrained(runs: Runs) -> str:
+    """After 60 steps of the default recipe a linear probe beats the same probe on the untrained encoder (a claim).
+
+    Mend: look for views that destroy what the task needs, and at the objective's sign.
+    """
+    _claimed(runs)
+    task = _probed(runs)
+    longer = runs.longer.own()
+    trained: Any = longer.composed.method.encoder
+    untrained, after = (probe(_rows(runs, encoder, task), task) for encoder in (longer.composed.new_encoder(), trained))
+    if after > untrained:
         return ""
-    return (
-        f"accuracy on {task.name!r} is {trained:.3f} after {STEPS} steps, {untrained:.3f} untrained; "
-        "expected more. Look at views that destroy what the task needs, and at the objective's sign."
-    )
+    return f"accuracy on {task.name!r} is {after:.3f} after {STEPS} steps; expected more than the untrained {untrained:.3f}."
 
 
-def probe(encoder: nn.Module, data: DomainData, task: Task) -> float:
-    """Mean test accuracy over the task's splits of a logistic regression on frozen embeddings."""
-    encoder.eval()
-    with torch.no_grad():
-        rows = torch.cat([encoder(view)[task.level] for view in data.rows()]).double().numpy()
+def spread(runs: Runs) -> str:
+    """After 60 steps of the default recipe embeddings have not collapsed (claimed with ``beats-untrained``).
+
+    Mend: look for an objective without a repelling part, a missing stop-gradient, or a rate of learning that is too large.
+    """
+    _claimed(runs)
+    trained: Any = runs.longer.lend().composed.method.encoder
+    rows = torch.from_numpy(_rows(runs, trained, _probed(runs)))
+    found = collapse(health({"view0": rows}), rows.shape[1])
+    return f"{found[:-1]}; expected spread embeddings after {STEPS} steps." if found else ""
+
+
+def _claimed(runs: Runs) -> None:
+    if "beats-untrained" not in runs.material.plugin.traits:
+        raise NotApplicable("the plugin does not claim it (trait beats-untrained).")
+
+
+def _probed(runs: Runs) -> Task:
+    """The first classification task of embedding rows."""
+    for task in runs.material.labelled.values():
+        if task.kind == "classification" and task.members is None:
+            return task
+    raise NotApplicable("this data has no classification task.")
+
+
+def _rows(runs: Runs, encoder: Any, task: Task) -> np.ndarray:
+    return embed(encoder, runs.material.clean, CPU)[task.level]
+
+
+def probe(rows: np.ndarray, task: Task) -> float:
+    """Mean test accuracy over the task's splits of a logistic regression on (n, d) frozen embeddings."""
     scores = []
     for split in task.splits:
         scale = StandardScaler().fit(rows[split.train])
@@ -62,4 +198,15 @@ def probe(encoder: nn.Module, data: DomainData, task: Task) -> float:
     return float(np.mean(scores))
 
 
-CHECKS: Mapping[str, Callable[[Material], str]] = {"beats-untrained": beats_untrained}
+CHECKS: Mapping[str, Callable[[Runs], str]] = {
+    "trains": trains,
+    "repeats": repeats,
+    "gradients": gradients,
+    "learns": learns,
+    "batch-unchanged": batch_unchanged,
+    "observe": observe,
+    "resume": resume,
+    "frozen": frozen,
+    "beats-untrained": beats_untrained,
+    "spread": spread,
+}

@@ -59,6 +59,12 @@ TOY = Plugin(
             "the left and the right half of the cells, by role",
             tags("pair"),
         ),
+        "reordered": Component(
+            toy_views.PlainOptions,
+            toy_views.build_reordered,
+            "the clean view, and its rows from last to first",
+            tags("pair", "reordered"),
+        ),
         "identity": Component(toy_views.PlainOptions, toy_views.build_identity, "the clean view alone"),
     },
     encoders={
@@ -66,13 +72,13 @@ TOY = Plugin(
             toy_encoder.CellsOptions,
             toy_encoder.build_cells,
             "a linear map a cell, their mean, two layers",
-            tags("level:row", "level:cell", "two-levels", "hides"),
+            tags("level:row", "level:cell", "two-levels", "hides", "orderless"),
         ),
         "towers": Component(
             toy_encoder.CellsOptions,
             toy_encoder.build_towers,
             'two cell encoders; role "right" goes through the second',
-            tags("level:row", "level:cell", "two-levels", "hides"),
+            tags("level:row", "level:cell", "two-levels", "hides", "orderless"),
         ),
     },
     decoders={

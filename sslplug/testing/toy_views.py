@@ -126,6 +126,19 @@ class Halves:
 
 
 @dataclass(frozen=True)
+class Reordered:
+    """The clean view, and one with its rows from last to first: what encoders that claim "orderless" are held to."""
+
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def __call__(self, batch: ToyBatch, rng: Rng) -> list[View]:
+        """Both orders; nothing is random."""
+        labels = None if batch.labels is None else batch.labels.flip(0)
+        turned = ToyBatch(batch.cells.flip(0), batch.numbers.flip(0), batch.present.flip(0), labels)
+        return [clean(batch), clean(turned)]
+
+
+@dataclass(frozen=True)
 class Identity:
     """The clean view."""
 
@@ -176,6 +189,11 @@ def build_flipped(options: PlainOptions, spec: ToySpec) -> Flipped:
 def build_halves(options: PlainOptions, spec: ToySpec) -> Halves:
     """The component's build function."""
     return Halves()
+
+
+def build_reordered(options: PlainOptions, spec: ToySpec) -> Reordered:
+    """The component's build function."""
+    return Reordered()
 
 
 def build_identity(options: PlainOptions, spec: ToySpec) -> Identity:

@@ -39,14 +39,17 @@ class DiffusionOptions(Options):
 
 
 def _identity(options: NoOptions, spec: GraphSpec) -> Chains:
+    """The clean graph."""
     return Chains(((),))
 
 
 def _corrupt(options: NoOptions, spec: GraphSpec) -> Chains:
+    """DGI's pair."""
     return Chains(((), (Corruption(),)))
 
 
 def _mask(options: MaskOptions, spec: GraphSpec) -> Chains:
+    """GraphMAE's view."""
     return Chains(((EdgeDrop(rate=options.edge_drop), NodeMask(rate=options.rate, replace=options.replace)),))
 
 
@@ -55,6 +58,7 @@ def _mask_outputs(options: MaskOptions, spec: GraphSpec) -> Mapping[str, int]:
 
 
 def _diffusion(options: DiffusionOptions, spec: GraphSpec) -> Chains:
+    """MVGRL's pair."""
     return Chains(((), (Diffusion(kind=options.kind, strength=options.strength, top=options.top),)))
 
 

@@ -45,7 +45,7 @@ class OneOf(Transform):
 
     def __call__(self, view: View, rng: Rng) -> View:
         """The view changed by the one that was drawn."""
-        drawn = int(torch.randint(len(self.of), (), generator=rng.fork("choice").torch()))
+        drawn = int(torch.randint(len(self.of), (), generator=rng.fork("choice").torch(), device="cpu"))
         return self.of[drawn](view, rng)
 
 

@@ -69,13 +69,13 @@ class MaskedItems:
         k = len(self.table.fields)
         draw = rng.fork("fields").torch()
         if self.options.mask == "none":
-            none = torch.zeros(k, dtype=torch.bool)
+            none = torch.zeros(k, dtype=torch.bool, device="cpu")
             return none, none
         if self.options.mask == "random":
-            first = torch.zeros(k, dtype=torch.bool)
-            first[torch.randperm(k, generator=draw)[: k // 2]] = True
+            first = torch.zeros(k, dtype=torch.bool, device="cpu")
+            first[torch.randperm(k, generator=draw, device="cpu")[: k // 2]] = True
             return first, ~first
-        seeds = torch.randint(k, (2,), generator=draw)
+        seeds = torch.randint(k, (2,), generator=draw, device="cpu")
         first = self.partners[seeds[0]]
         return first, (self.partners[seeds[1]] if self.options.mask == "alone" else ~first)
 

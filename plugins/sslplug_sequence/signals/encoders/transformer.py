@@ -58,7 +58,9 @@ class TransformerBlock(nn.Module):
 
 def positions(count: int, width: int, device: torch.device) -> Tensor:
     """(count, width) sines and cosines of the token's number (Vaswani et al. 2017, section 3.5)."""
-    rate = torch.exp(torch.arange(0, width, 2, device=device) * (-torch.log(torch.tensor(10000.0)).item() / width))
+    rate = torch.exp(
+        torch.arange(0, width, 2, device=device) * (-torch.log(torch.tensor(10000.0, device="cpu")).item() / width)
+    )
     angle = torch.arange(count, device=device)[:, None] * rate
     return torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
 
