@@ -143,7 +143,7 @@ def total_steps(session: Session) -> int:
     """Optimiser steps of the whole run."""
     options = session.resolved.sections["train"]
     assert isinstance(options, TrainOptions)  # the schema says so
-    return options.epochs * (len(session.composed.batches_of(0)) // options.accumulate)
+    return options.steps(len(session.composed.batches_of(0)))
 
 
 def loop_run(session: Session, folder: Path, reporter: Reporter, stop: Callable[[], bool]) -> Run:
