@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
-from sslplug.contracts import Choice, Component, Options, Tags
+from sslplug.contracts import Choice, Component, Options
 from sslplug.recipe_check import is_a, nests, role_of
 from sslplug.recipe_types import Schema
 from sslplug.recipe_yaml import CHOICE_SECTIONS
@@ -33,7 +33,7 @@ class OptionRow:
 class ComponentRow:
     """One component, or one section of plain options (its name is then empty).
 
-    ``provides`` and ``needs`` are those of the default options.
+    ``provides``, ``needs`` and ``refuses`` are those of the default options.
     """
 
     role: str
@@ -41,6 +41,7 @@ class ComponentRow:
     summary: str
     provides: tuple[str, ...]
     needs: tuple[str, ...]
+    refuses: tuple[str, ...]
     options: tuple[OptionRow, ...]
 
 
@@ -53,19 +54,20 @@ def describe(schema: Schema) -> list[ComponentRow]:
     ]
     for section, model in schema.sections.items():
         summary = (model.__doc__ or "").strip().partition("\n")[0]
-        rows.append(ComponentRow(section, "", summary, (), (), tuple(_options(model))))
+        rows.append(ComponentRow(section, "", summary, (), (), (), tuple(_options(model))))
     return rows
 
 
-def _default_tags(component: Component) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a component provides and needs with default options; nothing can be said where options are required."""
+def _default_tags(component: Component) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What a component provides, needs and refuses with default options; nothing can be said where options are required."""
     try:
         options = component.options()
     except ValidationError:
-        return (), ()
-    provides: Tags = component.provides(options)
-    needs: Tags = component.needs(options)
-    return tuple(sorted(provides)), tuple(sorted(needs))
+        return (), (), ()
+    provides, needs, refuses = (
+        tuple(sorted(said(options))) for said in (component.provides, component.needs, component.refuses)
+    )
+    return provides, needs, refuses
 
 
 def _options(model: type[Options], prefix: str = "") -> Iterator[OptionRow]:

@@ -1,4 +1,4 @@
-"""Does a recipe fit together? What its parts need must be among what they provide."""
+"""Does a recipe fit together? What its parts need must be among what they provide, and what they refuse must not."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ class _Need:
     tag: str
 
 
+@dataclass(frozen=True)
+class _Clash:
+    """A tag that one part brings and another cannot work with."""
+
+    by: Node
+    tag: str
+    bringer: Node
+
+
 def misfits(nodes: Mapping[str, Node], schema: Schema, granted: Tags) -> list[tuple[str, str]]:
     """Every (dotted path, sentence) that says why these parts cannot work together, with a combination that would.
 
@@ -32,9 +41,10 @@ def misfits(nodes: Mapping[str, Node], schema: Schema, granted: Tags) -> list[tu
     The parts of a sum are judged one by one: each has its own method and objective, its own views or else the recipe's, and
     the recipe's data and encoder.
     """
-    missing = _missing(nodes, granted)
-    works = _working(nodes, schema, granted) if missing else ""
+    missing, clashes = _missing(nodes, granted), _clashes(nodes)
+    works = _working(nodes, schema, granted) if missing or clashes else ""
     problems = [(need.path, _sentence(need, nodes, schema, works)) for need in missing]
+    problems += [(clash.by.path, _refusal(clash, works)) for clash in clashes]
     method, objective = nodes["method"], nodes.get("objective")
     asked = {tag for node in method.family() for tag in node.picked.component.needs(node.picked.options)}
     if objective is not None and not any(tag.startswith("score:") for tag in asked):
@@ -64,6 +74,25 @@ def _missing(nodes: Mapping[str, Node], granted: Tags) -> list[_Need]:
         for node in _family(nodes)
         for tag in sorted(node.picked.component.needs(node.picked.options) - provided)
     ]
+
+
+def _clashes(nodes: Mapping[str, Node]) -> list[_Clash]:
+    """What these nodes refuse and one of them brings."""
+    return [
+        _Clash(node, tag, bringer)
+        for node in _family(nodes)
+        for tag in sorted(node.picked.component.refuses(node.picked.options))
+        for bringer in _family(nodes)
+        if tag in bringer.picked.component.provides(bringer.picked.options)
+    ]
+
+
+def _refusal(clash: _Clash, works: str) -> str:
+    """Who cannot work with what, who brings it, and a whole combination that would work."""
+    by, bringer = clash.by, clash.bringer
+    found = f"{by.table} {by.picked.name!r} cannot work with {clash.tag!r}"
+    brought = f"which {bringer.table} {bringer.picked.name!r} brings with these options"
+    return f"{found}, {brought}." + (f" This would work: {works}." if works else "")
 
 
 def _sentence(need: _Need, nodes: Mapping[str, Node], schema: Schema, works: str) -> str:
@@ -97,13 +126,14 @@ def _defaults(section: str, nodes: Mapping[str, Node], schema: Schema) -> list[t
 
 
 def _working(nodes: Mapping[str, Node], schema: Schema, granted: Tags) -> str:
-    """The smallest change of sections after which nothing is missing, in the words of a recipe; the method changes last."""
+    """The smallest change of sections after which all parts fit, in the words of a recipe; the method changes last."""
     made = {section: _defaults(section, nodes, schema) for section in ("views", "encoder", "objective", "method")}
     plans = [plan for size in (1, 2, 3) for plan in combinations(("views", "encoder", "objective"), size)]
     plans += [("method",), ("method", "objective"), ("method", "views"), ("method", "views", "objective")]
     for sections in plans:
         for picks in product(*(made[section] for section in sections)):
             changed = {**nodes, **{section: node for section, (_, node) in zip(sections, picks, strict=True)}}
-            if not _missing(changed, granted) and not any(node.groups for _, node in picks):
+            whole = not _missing(changed, granted) and not _clashes(changed)
+            if whole and not any(node.groups for _, node in picks):
                 return ", ".join(f"{node.path}: {name}" for name, node in picks)
     return ""

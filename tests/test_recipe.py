@@ -82,15 +82,17 @@ def build(*arguments: Any) -> None:
     """Never called: recipes are only words."""
 
 
-def part(options: type[Options], provides: str = "", needs: str = "") -> Component:
-    return Component(options, build, "One line.", tags(*provides.split()), tags(*needs.split()))
+def part(options: type[Options], provides: str = "", needs: str = "", refuses: str = "") -> Component:
+    return Component(
+        options, build, "One line.", tags(*provides.split()), tags(*needs.split()), refuses=tags(*refuses.split())
+    )
 
 
 SCHEMA = Schema(
     "toy",
     {
         "data": {"blobs": part(Nothing), "files": part(Files)},
-        "views": {"drop": part(Nothing, "pair"), "mask": part(Width, "masks")},
+        "views": {"drop": part(Nothing, "pair"), "mask": part(Width, "masks"), "slices": part(Nothing, "pair uneven")},
         "encoder": {"gcn": part(Width), "hider": part(Width, "hides"), "deep": part(Deep)},
         "decoder": {"mlp": part(Width)},
         "method": {
@@ -103,6 +105,7 @@ SCHEMA = Schema(
             "infonce": part(Width, "score:views"),
             "sce": part(Nothing, "score:prediction"),
             "supcon": part(Nothing, "score:views", "labels"),
+            "barlow": part(Nothing, "score:views", refuses="uneven"),
         },
         "probe": {"logistic": part(Width)},
     },
@@ -286,7 +289,7 @@ class TestResolve:
         assert found["encodr"].startswith("unknown section. Did you mean 'encoder'?")
         assert found["seed"] == "found '3'; expected a whole number from 0 to 2**63 - 1."
         assert "names a folder" in found["name"]
-        assert "no views component named 'dorp'. Did you mean 'drop'? Known: drop, mask." in found["views"]
+        assert "no views component named 'dorp'. Did you mean 'drop'? Known: drop, mask, slices." in found["views"]
         assert found["encoder.widht"].startswith("unknown key. Did you mean 'width'?")
         assert found["encoder.width"] == "found '200' (text); expected a whole number."
         assert found["encoder.bias"] == "found 'yes' (text); expected true or false."
@@ -349,11 +352,27 @@ class TestFit:
     def test_an_objective_that_is_missing_or_unused(self) -> None:
         without = {key: value for key, value in GOOD.items() if key != "objective"}
         assert (
-            "It comes with objective: infonce, supcon. This would work: objective: infonce." in problems(without)["method"]
+            "It comes with objective: infonce, supcon, barlow. This would work: objective: infonce." in problems(without)["method"]
         )
         unused = problems({**GOOD, "method": "bootstrap"})
         assert unused["objective"].startswith("objective 'infonce' would never be used: method 'bootstrap'")
         resolve({**without, "method": "bootstrap"}, SCHEMA, "ok")
+
+    def test_what_a_part_refuses_must_not_be_brought(self) -> None:
+        found = problems({**GOOD, "views": "slices", "objective": "barlow"})
+        assert found == {
+            "objective": "objective 'barlow' cannot work with 'uneven', which views 'slices' brings with these options. "
+            "This would work: views: drop."
+        }
+        resolve({**GOOD, "views": "slices"}, SCHEMA, "ok")
+        resolve({**GOOD, "objective": "barlow"}, SCHEMA, "ok")
+
+    def test_advice_brings_nothing_that_is_refused(self) -> None:
+        found = problems({**GOOD, "views": "mask", "objective": "barlow"})["method"]
+        assert found.endswith("This would work: views: drop.")
+        parts = [{"method": "joint", "objective": "barlow"}]
+        found = problems({**SUM, "views": "slices", "method": {"name": "sum", "parts": parts}})
+        assert list(found) == ["method.parts.0.objective"]
 
     def test_a_misfit_is_told_beside_other_problems(self) -> None:
         found = problems({**GOOD, "method": "masked", "seed": -1, "optim": {"widht": 1}})

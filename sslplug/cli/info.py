@@ -20,7 +20,9 @@ def info(plugin: str, json_schema: bool) -> None:
         return
     for row in recipe.describe(schema):
         tags = "; ".join(
-            f"{word} {', '.join(names)}" for word, names in (("provides", row.provides), ("needs", row.needs)) if names
+            f"{word} {', '.join(names)}"
+            for word, names in (("provides", row.provides), ("needs", row.needs), ("refuses", row.refuses))
+            if names
         )
         click.secho(f"{row.role} {row.name}".rstrip(), bold=True, nl=False)
         click.echo(f"  {row.summary}" + (f"  [{tags}]" if tags else ""))

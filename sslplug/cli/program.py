@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from sslplug import __version__
+from sslplug.cli.bench import bench
 from sslplug.cli.check import check
 from sslplug.cli.compare import compare
 from sslplug.cli.doctor import doctor
@@ -33,7 +34,7 @@ def cli(debug: bool) -> None:
 
 
 for _command in (
-    plugins, info, recipes, train, resume, evaluate, embed, recommend, export, compare, new_plugin, check, doctor,
+    plugins, info, recipes, train, resume, evaluate, embed, recommend, export, compare, bench, new_plugin, check, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -56,7 +56,7 @@ def no_outputs(options: Any, spec: Any) -> Mapping[str, int]:
 
 
 def no_tags(options: Any) -> Tags:
-    """The default of ``provides`` and ``needs``: nothing."""
+    """The default of ``provides``, ``needs`` and ``refuses``: nothing."""
     return frozenset()
 
 
@@ -68,6 +68,7 @@ class Component:
     build     the function that makes the object; its arguments depend on the role, see :class:`sslplug.contracts.Plugin`
     summary   one line of meaning
     provides  options -> tags this part brings;  needs: options -> tags that some other part must bring
+    refuses   options -> tags that no other part may bring: what this part cannot work with
     outputs   for views: (options, spec) -> {target name: width}, how many numbers or classes a pretext head must predict
     faults    for data that reads files: (options, context) -> every :class:`Fault` of these files, in their order, without
               training on them; ``sslplug check PLUGIN --data`` prints them. None where the data checks itself (sha256)
@@ -75,6 +76,7 @@ class Component:
     Tags, the whole vocabulary of "does this recipe fit together":
       pair                two or more views of the same instances (rows matched by position or ids)
       many                more than two views
+      uneven              views hold an instance in different numbers of rows, so that rows match many to many, never one to one
       masks               views hide tokens (``View.mask``); an encoder that needs them says so, one that honours them provides
                           ``hides``
       negatives           views bring a corrupted view with role "negative"
@@ -97,6 +99,7 @@ class Component:
     needs: Callable[[Any], Tags] = no_tags
     outputs: Callable[[Any, Any], Mapping[str, int]] = no_outputs
     faults: Callable[[Any, Any], Iterable[Fault]] | None = None
+    refuses: Callable[[Any], Tags] = no_tags
 
 
 def tags(*names: str) -> Callable[[Any], Tags]:

@@ -61,4 +61,5 @@ BARLOW = Component(
     "Barlow Twins: the two views' cross-correlation should be the identity; no negatives",
     provides=tags("score:views"),
     needs=tags("pair"),
+    refuses=tags("uneven"),
 )

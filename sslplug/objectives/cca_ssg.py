@@ -68,4 +68,5 @@ CCA_SSG = Component(
     "CCA-SSG: standardised views agree and each is decorrelated; no negatives, no projector",
     provides=tags("score:views"),
     needs=tags("pair"),
+    refuses=tags("uneven"),
 )

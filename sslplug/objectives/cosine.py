@@ -50,4 +50,5 @@ COSINE = Component(
     build,
     "Cosine: 2 - 2 cos of prediction and target (BYOL, BGRL, SimSiam)",
     provides=tags("score:views", "score:prediction"),
+    refuses=tags("uneven"),
 )

@@ -56,7 +56,8 @@ MINERS: Mapping[str, type] = _classes(miners, BaseMiner)
 class MetricLearningOptions(Options):
     """Options of the adapter."""
 
-    loss: str = Field("NTXentLoss", description="class name of a pytorch-metric-learning loss")
+    # That library's own NTXentLoss is cubic in the batch, seconds a step for 256 pairs; infonce computes it.
+    loss: str = Field("ContrastiveLoss", description="class name of a pytorch-metric-learning loss")
     loss_options: dict[str, JsonValue] = Field(default_factory=dict, description="that loss's own options")
     miner: str | None = Field(None, description="class name of a pytorch-metric-learning miner, or none")
     miner_options: dict[str, JsonValue] = Field(default_factory=dict, description="that miner's own options")

@@ -103,4 +103,5 @@ SWAV = Component(
     "SwAV: predict one view's balanced cluster assignment from the other view; learns prototypes",
     provides=tags("score:views", "queue"),
     needs=tags("pair"),
+    refuses=tags("uneven"),
 )

@@ -87,4 +87,5 @@ VICREG = Component(
     "VICReg: pull pairs together, keep every dimension's spread, decorrelate dimensions; no negatives",
     provides=tags("score:views"),
     needs=tags("pair"),
+    refuses=tags("uneven"),
 )

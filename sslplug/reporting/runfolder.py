@@ -7,11 +7,14 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sslplug.errors import RecipeError, RunFolderError
 from sslplug.recipe_yaml import read_recipe
@@ -49,6 +52,36 @@ def create_run(runs: Path, plugin: str, recipe: str) -> Path:
             raise RunFolderError(f"{folder}: cannot be made ({error.strerror}); name another folder with --runs.") from error
         else:
             return folder
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Holds a run folder: one process at a time writes it. The lock goes with the process, however that ends.
+
+    Raises RunFolderError where another process is at work there, or the folder cannot be written.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunFolderError(f"{folder}: another process is at work in this run; wait for it, or stop it.") from error
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be written ({error.strerror}); mend the folder's rights.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Whether some process is at work in a run folder, this one included."""
+    if not (folder / ".lock").exists():
+        return False
+    try:
+        with at_work(folder):
+            return False
+    except RunFolderError:
+        return True
 
 
 def write_text(file: Path, text: str) -> None:

@@ -1,5 +1,6 @@
-"""Stages: train, evaluate, embed, recommend, export, compare. The run folder is between them; tables in memory do without."""
+"""Stages: train, evaluate, embed, recommend, export, compare, bench. The run folder is between them; tables in memory need none."""
 
+from sslplug.stages.bench import Matrix, bench, listed, matrix
 from sslplug.stages.embeddings import embed, export
 from sslplug.stages.evaluate import evaluate
 from sslplug.stages.memory import Trained, embed_memory, fit_memory
@@ -9,7 +10,9 @@ from sslplug.stages.report import compare, doctor
 from sslplug.stages.train import resume, train
 
 __all__ = [
+    "Matrix",
     "Trained",
+    "bench",
     "compare",
     "doctor",
     "embed",
@@ -17,6 +20,8 @@ __all__ = [
     "evaluate",
     "export",
     "fit_memory",
+    "listed",
+    "matrix",
     "recommend",
     "resume",
     "schema",

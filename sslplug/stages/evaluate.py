@@ -23,7 +23,7 @@ from sslplug.evaluation.score import split_number
 from sslplug.evaluation.trees import LightGbm
 from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
-from sslplug.reporting.runfolder import read_metrics, read_run, update_json, write_text
+from sslplug.reporting.runfolder import at_work, read_metrics, read_run, update_json, write_text
 from sslplug.reporting.tensorboard import write_hparams, write_projector
 from sslplug.stages.embeddings import write_levels
 from sslplug.stages.report import show
@@ -50,8 +50,9 @@ def evaluate(run: Path, *, overrides: Sequence[str], device: str, data_root: Pat
         say(complaint)
     load_method(session, found)
     read_run(run)  # unfinished or damaged: say so before the work
-    judge_run(session, run)
-    write_text(run / "recipe.yaml", dump(resolved))
+    with at_work(run):
+        judge_run(session, run)
+        write_text(run / "recipe.yaml", dump(resolved))
     show([run])
 
 

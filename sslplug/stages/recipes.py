@@ -22,29 +22,34 @@ def schema(plugin: str) -> Schema:
     return schema_of(discovery.load(plugin))
 
 
-def chosen(plugin: Plugin, recipe: str | None, overrides: Sequence[str], schema: Schema) -> Resolved:
-    """The recipe called ``recipe`` (a file's path, or the name of one that ships; None: the default), with overrides.
+def written(plugin: Plugin, recipe: str | None) -> tuple[dict[str, Any], str]:
+    """What the recipe called ``recipe`` says (a file's path, or the name of one that ships; None: the default), and its source.
 
-    Published figures belong to the recipe's own data and method: overrides of these leave them out.
-    Raises UsageError for a name that does not exist, RecipeError for a recipe that cannot be used.
+    Raises UsageError for a name that does not exist, RecipeError for a file that holds no recipe.
     """
     name = recipe or plugin.default_recipe
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
             raise UsageError(f"Recipe file {path} does not exist. `sslplug recipes {plugin.name}` lists those that ship.")
-        raw = read_recipe(path)
-        source = str(path)
-    else:
-        shipped = discovery.recipes_of(plugin)
-        if name not in shipped:
-            raise UsageError(
-                f"Plugin {plugin.name!r} ships no recipe {name!r}; it has {', '.join(sorted(shipped))}. "
-                "Name one of these, or a .yaml file."
-            )
-        with importlib.resources.as_file(shipped[name]) as file:
-            raw = read_recipe(file)
-        source = f"{name}.yaml"
+        return read_recipe(path), str(path)
+    shipped = discovery.recipes_of(plugin)
+    if name not in shipped:
+        raise UsageError(
+            f"Plugin {plugin.name!r} ships no recipe {name!r}; it has {', '.join(sorted(shipped))}. "
+            "Name one of these, or a .yaml file."
+        )
+    with importlib.resources.as_file(shipped[name]) as file:
+        return read_recipe(file), f"{name}.yaml"
+
+
+def chosen(plugin: Plugin, recipe: str | None, overrides: Sequence[str], schema: Schema) -> Resolved:
+    """The recipe that :func:`written` finds, with overrides.
+
+    Published figures belong to the recipe's own data and method: overrides of these leave them out.
+    Raises UsageError for a name that does not exist, RecipeError for a recipe that cannot be used.
+    """
+    raw, source = written(plugin, recipe)
     if any(re.split(r"[.=]", override)[0].strip() in _PUBLISHED_FOR for override in overrides):
         evaluate = raw.get("evaluate")
         if isinstance(evaluate, dict):

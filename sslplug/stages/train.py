@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sslplug.evaluation import embed
 from sslplug.recipe import Resolved, dump
 from sslplug.reporting.monitor import Monitor
 from sslplug.reporting.progress import Progress, say
-from sslplug.reporting.runfolder import create_run, read_metrics, update_json, write_environment, write_text
+from sslplug.reporting.runfolder import at_work, create_run, read_metrics, update_json, write_environment, write_text
 from sslplug.stages.evaluate import judge_run
 from sslplug.stages.interrupt import listening
 from sslplug.stages.recipes import chosen
@@ -55,15 +55,16 @@ def train(
         for seed in range(first.seed, first.seed + seeds):
             resolved = chosen(loaded, recipe, [*overrides, f"seed={seed}"], schema)
             folder = new_folder(resolved, runs)
-            session = open_session(resolved, schema, data_context(data_root, seed, download), where)
-            if distributed.rank() == 0:
-                keep_fitted(folder, session.composed.data)
-            if seed == first.seed and distributed.rank() == 0:
-                say_notes(session.composed.data)
-            _train_session(session, folder, None)
-            folders.append(folder)
-            if evaluate and distributed.rank() == 0:
-                judge_run(session, folder)
+            with held(folder):
+                session = open_session(resolved, schema, data_context(data_root, seed, download), where)
+                if distributed.rank() == 0:
+                    keep_fitted(folder, session.composed.data)
+                if seed == first.seed and distributed.rank() == 0:
+                    say_notes(session.composed.data)
+                _train_session(session, folder, None)
+                folders.append(folder)
+                if evaluate and distributed.rank() == 0:
+                    judge_run(session, folder)
         if evaluate and distributed.rank() == 0:
             show(folders)
     return folders
@@ -72,7 +73,7 @@ def train(
 def resume(run: Path, *, device: str, evaluate: bool, data_root: Path | None) -> Path:
     """Go on from a run's newest intact checkpoint to the end, then judge it; a run that has both behind it stays as it is.
 
-    Raises RunFolderError when there is no checkpoint.
+    Raises RunFolderError when there is no checkpoint, or another process is at work in the run.
     """
     resolved, schema = recipe_of_run(run, [])
     where = choose_device(device)
@@ -82,12 +83,19 @@ def resume(run: Path, *, device: str, evaluate: bool, data_root: Path | None) ->
             if distributed.rank() == 0:
                 say(f"{run}: finished at step {found.state['step']}; nothing is left to do.")
             return run
-        session = open_session(resolved, schema, data_context(data_root, resolved.seed, False), where)
-        _train_session(session, run, found, complaints)
-        if evaluate and distributed.rank() == 0:
-            judge_run(session, run)
-            show([run])
+        with held(run):
+            found, complaints = checkpoint.newest(run / "checkpoints")  # another process may have been at work until now
+            session = open_session(resolved, schema, data_context(data_root, resolved.seed, False), where)
+            _train_session(session, run, found, complaints)
+            if evaluate and distributed.rank() == 0:
+                judge_run(session, run)
+                show([run])
     return run
+
+
+def held(run: Path) -> AbstractContextManager[None]:
+    """The run folder, held by the first rank for all; RunFolderError where another process is at work in it."""
+    return at_work(run) if distributed.rank() == 0 else nullcontext()
 
 
 def _complete(run: Path, evaluate: bool) -> bool:
@@ -143,7 +151,7 @@ def total_steps(session: Session) -> int:
     """Optimiser steps of the whole run."""
     options = session.resolved.sections["train"]
     assert isinstance(options, TrainOptions)  # the schema says so
-    return options.epochs * (len(session.composed.batches_of(0)) // options.accumulate)
+    return options.steps(len(session.composed.batches_of(0)))
 
 
 def loop_run(session: Session, folder: Path, reporter: Reporter, stop: Callable[[], bool]) -> Run:

@@ -30,6 +30,9 @@ class TrainOptions(Options):
     """The recipe's ``train`` section."""
 
     epochs: int = Field(100, ge=0, description="Passes over the data; 0 trains nothing.")
+    max_steps: int = Field(
+        0, ge=0, description="Optimiser steps to end after, schedules included; 0: all that the epochs hold."
+    )
     batch_size: int = Field(0, ge=0, description="Instances of one optimiser step over all ranks; 0: all of them.")
     accumulate: int = Field(1, ge=1, description="Micro-batches an optimiser step is split into.")
     gradient_cache: bool = Field(False, description="Contrast over all micro-batches jointly, exactly (joint method).")
@@ -44,6 +47,11 @@ class TrainOptions(Options):
     )
     labels: str | None = Field(None, description="A task whose training labels batches carry, for supervised parts.")
     split: int = Field(0, ge=0, description="Which of that task's splits; it is then the only one evaluated.")
+
+    def steps(self, batches: int) -> int:
+        """Optimiser steps of the whole run, with so many micro-batches an epoch."""
+        steps = self.epochs * (batches // self.accumulate)
+        return min(steps, self.max_steps) if self.max_steps else steps
 
 
 class Reporter(Protocol):
@@ -137,7 +145,8 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
         raise UsageError(
             f"{len(batches)} batches an epoch for train.accumulate {options.accumulate}; expected at least as many batches."
         )
-    steps = options.epochs * per_epoch
+    steps = options.steps(len(batches))
+    epochs = math.ceil(steps / max(per_epoch, 1))
     observe_every = options.observe_every or max(steps // 20, 1)
     began = saved_at = logged_at = time.perf_counter()
     logged_step, observed_step, last_saved, stopped = step, step, -1, False
@@ -179,13 +188,13 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
             checkpoint.save(run.checkpoints, method, run.optimizer, state, options.keep, best.tensors)
         last_saved, saved_at = step, time.perf_counter()
 
-    while epoch < options.epochs and not stopped and not _exhausted(best, options.patience):
+    while step < steps and not stopped and not _exhausted(best, options.patience):
         if done == 0:
             batches = run.batches_of(epoch)
             epoch_loss = 0.0
-            method.on_epoch_start(Progress(epoch, options.epochs, step, steps), run.embed)  # type: ignore[operator]
+            method.on_epoch_start(Progress(epoch, epochs, step, steps), run.embed)  # type: ignore[operator]
         loader, epoch_rng = _load(batches, done * accumulate, options.workers), root.fork(epoch)
-        while done < per_epoch:
+        while done < per_epoch and step < steps:
             rate = learning_rate(run.optim, step, steps)
             for group in run.optimizer.param_groups:
                 group["lr"] = rate
@@ -226,7 +235,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
                 run.optimizer.step()
             epoch_loss += value
             done, step = done + 1, step + 1
-            method.after_step(Progress(epoch, options.epochs, step, steps))  # type: ignore[operator]
+            method.after_step(Progress(epoch, epochs, step, steps))  # type: ignore[operator]
             look = micro[0], rng
             if step % observe_every == 0 or step == 1:
                 observe(*look)
@@ -239,7 +248,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
                 run.reporter.scalars(step, values)
                 run.reporter.advance(step, values)
             stopped = anywhere(run.stop())
-            if done < per_epoch and (stopped or _due(options, step, saved_at)):
+            if done < per_epoch and step < steps and (stopped or _due(options, step, saved_at)):
                 save()
             if stopped:
                 break
@@ -247,7 +256,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
             epoch, done = epoch + 1, 0
             if options.patience:
                 _note(best, epoch_loss / per_epoch, method)
-            if epoch < options.epochs and not _exhausted(best, options.patience) and _due(options, step, saved_at):
+            if step < steps and not _exhausted(best, options.patience) and _due(options, step, saved_at):
                 save()  # the last state is saved below, once
     if options.patience and best.tensors is not None and not stopped:
         checkpoint.load_model(method, best.tensors, run.checkpoints)

@@ -151,3 +151,13 @@ def test_labels_reach_every_slice_of_a_labelled_entity(data: EventData) -> None:
         assert sorted(set(entity.tolist())) == sorted(rows.tolist())
         assert torch.equal(target.values, torch.from_numpy(task.labels)[entity])
     assert not any("label" in view.targets for view in views("slices", data, replace(batch, labels=None)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"slices": 5}, {"slices": 4}, {"slices": 3, "views": 3}, {"slices": 2, "whole": True}, {"slices": 4, "whole": True}],
+)
+def test_slices_say_where_their_rows_match_many_to_many(data: EventData, batch: Events, options: dict[str, int]) -> None:
+    ids = [view.ids["entity"] for view in views("slices", data, batch, **options)]
+    component = VIEWS["slices"]
+    assert ("uneven" in component.provides(component.options(**options))) == (len({len(one) for one in ids}) > 1)

@@ -195,3 +195,16 @@ def test_rows_missing_from_a_view_are_left_out(name):
     ids[0] = -1
     some = total(objective, [views[0], views[1][5:]], [ids, torch.arange(24)[5:]])
     torch.testing.assert_close(some, total(objective, [views[0][5:], views[1][5:]]))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_rows_that_match_many_to_many_are_computed_or_refused_before_training(name):
+    """Views with an instance in different numbers of rows: the recipe check knows which objectives cannot take them."""
+    component = OBJECTIVES[name]
+    a, b = torch.randn(9, DIM), torch.randn(6, DIM)
+    ids = [torch.arange(9) // 3, torch.arange(6) // 2]
+    if "uneven" in component.refuses(component.options()):
+        with pytest.raises(SslplugError, match="holds an id twice"):
+            made(name)([a, b], ids)
+    else:
+        assert total(made(name), [a, b], ids).isfinite()

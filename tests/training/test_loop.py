@@ -18,7 +18,7 @@ from sslplug.errors import NonFiniteError, RunFolderError, UsageError
 from sslplug.randomness import Rng
 from sslplug.training import checkpoint
 from sslplug.training.loop import Outcome, Run, TrainOptions, train
-from sslplug.training.optim import OptimOptions, make_optimizer
+from sslplug.training.optim import OptimOptions, learning_rate, make_optimizer
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,34 @@ def test_stop_and_resume_is_bit_identical(tmp_path: Path, at: int) -> None:
     joined = {**first.seen, **second.seen}
     for step, values in lines.seen.items():
         assert joined[step]["train/loss"] == values["train/loss"], f"the loss at step {step} differs"
+
+
+@pytest.mark.parametrize("most", [4, 6, 8])
+def test_a_run_ends_after_its_most_steps(tmp_path: Path, most: int) -> None:
+    """Within an epoch and at its end; rates follow the shorter run, and a stop on the way changes no bit of it."""
+    short = Noisy()
+    outcome, lines = run(tmp_path / "short", short, max_steps=most)
+    assert (outcome.step, outcome.stopped, sorted(lines.seen)[-1]) == (most, False, most)
+    assert checkpoint.newest(tmp_path / "short")[0].state["finished"]
+    rates = OptimOptions(name="adamw", lr=0.05, schedule="cosine", warmup=2)
+    assert [lines.seen[step]["train/lr"] for step in range(1, most + 1)] == [
+        learning_rate(rates, step, most) for step in range(most)
+    ], "the schedule is the shorter run's"
+    part, again = Noisy(), Noisy()
+    run(tmp_path / "part", part, stop_after=3, max_steps=most)
+    assert run(tmp_path / "part", again, resume=True, max_steps=most)[0].step == most
+    assert all(torch.equal(a, b) for a, b in zip(parameters(short), parameters(again), strict=True))
+
+
+@pytest.mark.parametrize("due", [1, 4])
+def test_the_last_checkpoint_of_a_shortened_run_says_that_it_is_finished(tmp_path: Path, due: int) -> None:
+    outcome, _ = run(tmp_path, Noisy(), max_steps=4, checkpoint_every=due)
+    assert outcome.step == 4
+    assert checkpoint.newest(tmp_path)[0].state["finished"], "a checkpoint that was due at the last step stands for the end"
+
+
+def test_more_steps_than_the_epochs_hold_change_nothing(tmp_path: Path) -> None:
+    assert run(tmp_path, Noisy(), max_steps=99)[0].step == 18
 
 
 def test_workers_change_no_number(tmp_path: Path) -> None:

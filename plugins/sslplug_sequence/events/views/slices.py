@@ -83,11 +83,16 @@ def pick(events: Events, kept: Tensor) -> Events:
 
 
 def provides(options: SliceOptions) -> Tags:
-    """Two views or more."""
+    """Two views or more; uneven where some hold more slices of an entity than others."""
     return (
         frozenset({"pair"})
         | ({"many"} if options.views > 2 or options.whole else frozenset())
         | ({"whole"} if options.whole else frozenset())
+        | (
+            {"uneven"}
+            if options.slices % options.views or (options.whole and options.slices > options.views)
+            else frozenset()
+        )
     )
 
 
