@@ -1,12 +1,234 @@
-"""Runs side by side in TensorBoard: one sub-log a recipe, whose scalars are the result table's numbers."""
+"""A comparison in TensorBoard: a table of hyper-parameters, curves with bands grouped by domain, pictures, embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sslplug.reporting.table import TableRow
+from sslplug.reporting.comparison import Cell, Comparison, Entry
+from sslplug.reporting.comparison_projector import write_projectors
+from sslplug.reporting.comparison_tables import task_sheet
+from sslplug.reporting.curve import BAR
+from sslplug.reporting.drawing import Drawing
+from sslplug.reporting.markdown import markdown_table, plain
+from sslplug.reporting.objective_view import TREES, model_of
+from sslplug.reporting.pictures import OUTCOMES, first_probe, pictures
+from sslplug.reporting.raster import png
+from sslplug.reporting.table import ControlRow, TableRow
+from sslplug.reporting.whole_folder import replace_folder
+
+FOLDER = "comparison"
+"""Where the log lies in the log directory: a folder of its own, so that the runs' own events may lie beside it."""
+
+METRICS = {
+    "compare/score": "score",
+    "compare/untrained": "untrained encoder",
+    "compare/lightgbm_raw": "LightGBM raw",
+    "compare/best_known": "best known",
+    "compare/gap_closed": "gap closed",
+    "compare/rankme": "RankMe",
+    "compare/training_seconds": "training, s",
+}
+"""The metric columns of the table: tag, and heading."""
+
+
+def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
+    """Writes ``logdir/comparison``, replacing what an earlier call wrote there; other files in ``logdir`` stay.
+
+    One run an entry and task holds its row of the table and its label-efficiency curve ``labels/<task>/<metric>``, with the ends
+    of the interval under ``interval/``; the run "LightGBM raw" holds the trees' curves under the same names, so that they are
+    drawn together. The run "summary" holds the layout of custom scalars (a category a plugin, a chart with bands a task), the
+    pictures and the verdicts. Steps count labels: percent, or finer where shares need it.
+
+    Raises UsageError where ``logdir/comparison`` is somebody else's, RunFolderError where the disk refuses.
+    """
+
+    def fill(folder: Path) -> None:
+        named = {entry.name: entry for entry in comparison.entries}
+        unit = step_unit(comparison)
+        names = _places(comparison)
+        bars: dict[str, dict[float, ControlRow]] = {}
+        for cell in comparison.cells:
+            entry = named[cell.entry]
+            rows = first_probe(entry, cell)
+            _write(folder / names[cell.entry] / _slug(_last(cell.task)), [*_session(entry, cell), *_curve(cell, rows, unit)])
+            for row in rows:
+                for control in row.controls:
+                    found = bars.setdefault(_tag(cell), {})
+                    if control.name == BAR and (row.fraction not in found or control.n > found[row.fraction].n):
+                        found[row.fraction] = control
+        _write(
+            folder / TREES,
+            [value for tag, found in bars.items() for share, one in found.items() for value in _point(tag, share, one, unit)],
+        )
+        _write(folder / "summary", [*_columns(comparison), *_layout(comparison, unit), *_words(comparison), *_images(comparison)])
+        write_projectors(folder / "summary", comparison)
+
+    replace_folder(logdir / FOLDER, fill)
+
+
+def step_unit(comparison: Comparison) -> int:
+    """How many steps all labels are: 100, or the first further power of ten at which all shares have steps of their own."""
+    shares = {row.fraction for entry in comparison.entries for row in entry.rows}
+    unit = 100
+    while unit < 10**9 and len({round(share * unit) for share in shares} - {0}) < len(shares):
+        unit *= 10
+    return unit
+
+
+def _write(folder: Path, values: Sequence[tuple[int, Any]]) -> None:
+    """An event file with (step, summary) in order; nothing where there is none."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    if not values:
+        return
+    writer: Any = SummaryWriter(str(folder), filename_suffix=".comparison")
+    try:
+        for step, summary in values:
+            writer.file_writer.add_summary(summary, step)
+    finally:
+        writer.close()
+
+
+def _scalar(tag: str, value: float) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+
+
+def _session(entry: Entry, cell: Cell) -> list[tuple[int, Any]]:
+    """One row of the table: what the entry is made of, and the cell's numbers; unknown ones are left out."""
+    from tensorboard.plugins.hparams import api_pb2
+    from tensorboard.plugins.hparams.summary import session_end_pb, session_start_pb
+
+    numbers = {
+        "compare/score": cell.mean,
+        "compare/untrained": cell.untrained,
+        "compare/lightgbm_raw": cell.trees,
+        "compare/best_known": cell.best,
+        "compare/gap_closed": cell.share,
+        "compare/rankme": entry.diagnostics.get("rankme"),
+        "compare/training_seconds": entry.training_seconds,
+    }
+    return [
+        (0, session_start_pb(_parts(entry, cell))),
+        *((0, _scalar(tag, value)) for tag, value in numbers.items() if value is not None),
+        (0, session_end_pb(api_pb2.STATUS_SUCCESS)),
+    ]
+
+
+def _parts(entry: Entry, cell: Cell) -> dict[str, str]:
+    return {
+        "plugin": entry.plugin,
+        "task": cell.task,
+        "recipe": entry.recipe,
+        "objective": model_of(entry),
+        "method": entry.method,
+        "views": entry.views,
+        "encoder": entry.encoder,
+        "metric": cell.metric if cell.higher_is_better else f"{cell.metric} (smaller is better)",
+        "against LightGBM": "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
+        "seeds": ", ".join(map(str, entry.seeds)),
+        "collapsed": "yes" if entry.collapsed else "no",
+    }
+
+
+def _columns(comparison: Comparison) -> list[tuple[int, Any]]:
+    """The table's columns, with every value that a part takes, so that TensorBoard offers them for filtering."""
+    from tensorboard.plugins.hparams import api_pb2
+    from tensorboard.plugins.hparams.summary import experiment_pb
+
+    named = {entry.name: entry for entry in comparison.entries}
+    rows = [_parts(named[cell.entry], cell) for cell in comparison.cells]
+    if not rows:
+        return []
+    infos = []
+    for part in rows[0]:
+        info = api_pb2.HParamInfo(name=part, display_name=part, type=api_pb2.DATA_TYPE_STRING)
+        info.domain_discrete.extend(sorted({row[part] for row in rows}))
+        infos.append(info)
+    metrics = [
+        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=heading) for tag, heading in METRICS.items()
+    ]
+    return [(0, experiment_pb(hparam_infos=infos, metric_infos=metrics))]
+
+
+def _curve(cell: Cell, rows: Sequence[TableRow], unit: int) -> list[tuple[int, Any]]:
+    return [value for row in rows for value in _point(_tag(cell), row.fraction, row, unit)]
+
+
+def _point(tag: str, share: float, found: TableRow | ControlRow, unit: int) -> list[tuple[int, Any]]:
+    """The mean and the ends of its interval, as a chart with bands needs them; one observation has a band of no width."""
+    step = round(share * unit)
+    low, high = (found.mean if end is None else end for end in (found.low, found.high))
+    ends = {f"labels/{tag}": found.mean, f"interval/{tag}/low": low, f"interval/{tag}/high": high}
+    return [(step, _scalar(name, value)) for name, value in ends.items()]
+
+
+def _layout(comparison: Comparison, unit: int) -> list[tuple[int, Any]]:
+    """Custom scalars: a category a plugin, a chart with bands a task that was judged at several shares of the labels."""
+    from torch.utils.tensorboard.summary import custom_scalars
+
+    named = {entry.name: entry for entry in comparison.entries}
+    layout: dict[str, dict[str, list[Any]]] = {}
+    share = "%" if unit == 100 else f"1/{unit}"
+    for cell in sorted(comparison.cells, key=lambda one: one.task):
+        entry = named[cell.entry]
+        if len(first_probe(entry, cell)) > 1:
+            tag = _tag(cell)
+            title = f"{entry.data}, {_last(cell.task)}: {cell.metric} by labels in {share} (no band: one observation)"
+            layout.setdefault(entry.plugin, {})[title] = ["Margin", [f"labels/{tag}", f"interval/{tag}/low", f"interval/{tag}/high"]]
+    make: Any = custom_scalars
+    return [(0, make(layout))] if layout else []
+
+
+def _words(comparison: Comparison) -> list[tuple[int, Any]]:
+    from torch.utils.tensorboard.summary import text
+
+    make: Any = text
+    said = "\n".join(f"- **{plain(one.task)}: {one.word}.** {plain(one.sentence)}" for one in comparison.verdicts)
+    found = [(0, make("verdicts", said))] if said else []
+    return [*found, (0, make("tasks", markdown_table(task_sheet(comparison))))] if comparison.cells else found
+
+
+def _images(comparison: Comparison) -> list[tuple[int, Any]]:
+    return [(0, _image(f"{one.part}/{one.name}", one.drawing)) for one in pictures(comparison)]
+
+
+def _image(tag: str, drawing: Drawing) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    scale = 2
+    size = {"width": scale * round(drawing.width), "height": scale * round(drawing.height), "colorspace": 3}
+    picture = Summary.Image(**size, encoded_image_string=png(drawing, scale))
+    return Summary(value=[Summary.Value(tag=tag, image=picture)])
+
+
+def _places(comparison: Comparison) -> Mapping[str, str]:
+    """{entry: its folder}: ``<plugin>/<recipe>`` and in what it differs; a number where two would be the same."""
+    found: dict[str, str] = {}
+    for entry in comparison.entries:
+        recipe, _, apart = entry.name.removesuffix(")").partition(" (")
+        place = "/".join(_slug(part) for part in recipe.split("/")) + (f",{_slug(apart)}" if apart else "")
+        taken = sum(other == place or other.startswith(f"{place},no") for other in found.values())
+        found[entry.name] = f"{place},no{taken + 1}" if taken else place
+    return found
+
+
+def _tag(cell: Cell) -> str:
+    """``<plugin>/<data>/<task>/<metric>`` in letters that every part of TensorBoard takes literally."""
+    return "/".join(_slug(part) for part in (*cell.task.split("/"), cell.metric))
+
+
+def _slug(words: str) -> str:
+    slug = re.sub(r"[^\w.=,+-]+", "_", words)
+    return slug if slug.strip(".") else f"_{slug}"
+
+
+def _last(task: str) -> str:
+    return task.rpartition("/")[2]
 
 
 def write_comparison(logdir: Path, name: str, rows: Sequence[TableRow]) -> None:
