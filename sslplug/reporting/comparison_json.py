@@ -31,7 +31,9 @@ def read_comparison(file: Path) -> Comparison:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{file}: cannot be read ({error}); expected what `sslplug compare RUNS --json` wrote.") from error
+        raise RunFolderError(
+            f"{file}: cannot be read ({error}); expected what `sslplug compare RUNS --json` wrote."
+        ) from error
     try:
         return parsed(text)
     except ValueError as error:
@@ -65,7 +67,9 @@ def parsed(text: str) -> Comparison:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{error.error_count()} values are not as expected, the first at {where}: {first['msg']}") from error
+        raise ValueError(
+            f"{error.error_count()} values are not as expected, the first at {where}: {first['msg']}"
+        ) from error
     if _plain(found) != content:
         raise ValueError("holds names that this version does not know, or spells out values that are left out")
     return found

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sslplug.reporting.comparison import Cell, Comparison, Entry
+from sslplug.reporting.comparison import Cell, Comparison
+from sslplug.reporting.comparison_hparams import columns, scalar, session
 from sslplug.reporting.comparison_projector import write_projectors
 from sslplug.reporting.comparison_tables import task_sheet
 from sslplug.reporting.curve import BAR
 from sslplug.reporting.drawing import Drawing
 from sslplug.reporting.markdown import markdown_table, plain
-from sslplug.reporting.objective_view import TREES, model_of
-from sslplug.reporting.pictures import OUTCOMES, first_probe, pictures
+from sslplug.reporting.objective_view import TREES
+from sslplug.reporting.pictures import first_probe, pictures
 from sslplug.reporting.raster import png
 from sslplug.reporting.table import ControlRow, TableRow
 from sslplug.reporting.whole_folder import replace_folder
 
 FOLDER = "comparison"
 """Where the log lies in the log directory: a folder of its own, so that the runs' own events may lie beside it."""
-
-METRICS = {
-    "compare/score": "score",
-    "compare/untrained": "untrained encoder",
-    "compare/lightgbm_raw": "LightGBM raw",
-    "compare/best_known": "best known",
-    "compare/gap_closed": "gap closed",
-    "compare/rankme": "RankMe",
-    "compare/training_seconds": "training, s",
-}
-"""The metric columns of the table: tag, and heading."""
 
 
 def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
@@ -53,7 +44,7 @@ def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
         for cell in comparison.cells:
             entry = named[cell.entry]
             rows = first_probe(entry, cell)
-            _write(folder / names[cell.entry] / _slug(_last(cell.task)), [*_session(entry, cell), *_curve(cell, rows, unit)])
+            _write(folder / names[cell.entry] / _slug(_last(cell.task)), [*session(entry, cell), *_curve(cell, rows, unit)])
             for row in rows:
                 for control in row.controls:
                     found = bars.setdefault(_tag(cell), {})
@@ -61,9 +52,16 @@ def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
                         found[row.fraction] = control
         _write(
             folder / TREES,
-            [value for tag, found in bars.items() for share, one in found.items() for value in _point(tag, share, one, unit)],
+            [
+                value
+                for tag, found in bars.items()
+                for share, one in found.items()
+                for value in _point(tag, share, one, unit)
+            ],
         )
-        _write(folder / "summary", [*_columns(comparison), *_layout(comparison, unit), *_words(comparison), *_images(comparison)])
+        _write(
+            folder / "summary", [*columns(comparison), *_layout(comparison, unit), *_words(comparison), *_images(comparison)]
+        )
         write_projectors(folder / "summary", comparison)
 
     replace_folder(logdir / FOLDER, fill)
@@ -92,69 +90,6 @@ def _write(folder: Path, values: Sequence[tuple[int, Any]]) -> None:
         writer.close()
 
 
-def _scalar(tag: str, value: float) -> Any:
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    return Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-
-
-def _session(entry: Entry, cell: Cell) -> list[tuple[int, Any]]:
-    """One row of the table: what the entry is made of, and the cell's numbers; unknown ones are left out."""
-    from tensorboard.plugins.hparams import api_pb2
-    from tensorboard.plugins.hparams.summary import session_end_pb, session_start_pb
-
-    numbers = {
-        "compare/score": cell.mean,
-        "compare/untrained": cell.untrained,
-        "compare/lightgbm_raw": cell.trees,
-        "compare/best_known": cell.best,
-        "compare/gap_closed": cell.share,
-        "compare/rankme": entry.diagnostics.get("rankme"),
-        "compare/training_seconds": entry.training_seconds,
-    }
-    return [
-        (0, session_start_pb(_parts(entry, cell))),
-        *((0, _scalar(tag, value)) for tag, value in numbers.items() if value is not None),
-        (0, session_end_pb(api_pb2.STATUS_SUCCESS)),
-    ]
-
-
-def _parts(entry: Entry, cell: Cell) -> dict[str, str]:
-    return {
-        "plugin": entry.plugin,
-        "task": cell.task,
-        "recipe": entry.recipe,
-        "objective": model_of(entry),
-        "method": entry.method,
-        "views": entry.views,
-        "encoder": entry.encoder,
-        "metric": cell.metric if cell.higher_is_better else f"{cell.metric} (smaller is better)",
-        "against LightGBM": "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
-        "seeds": ", ".join(map(str, entry.seeds)),
-        "collapsed": "yes" if entry.collapsed else "no",
-    }
-
-
-def _columns(comparison: Comparison) -> list[tuple[int, Any]]:
-    """The table's columns, with every value that a part takes, so that TensorBoard offers them for filtering."""
-    from tensorboard.plugins.hparams import api_pb2
-    from tensorboard.plugins.hparams.summary import experiment_pb
-
-    named = {entry.name: entry for entry in comparison.entries}
-    rows = [_parts(named[cell.entry], cell) for cell in comparison.cells]
-    if not rows:
-        return []
-    infos = []
-    for part in rows[0]:
-        info = api_pb2.HParamInfo(name=part, display_name=part, type=api_pb2.DATA_TYPE_STRING)
-        info.domain_discrete.extend(sorted({row[part] for row in rows}))
-        infos.append(info)
-    metrics = [
-        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=heading) for tag, heading in METRICS.items()
-    ]
-    return [(0, experiment_pb(hparam_infos=infos, metric_infos=metrics))]
-
-
 def _curve(cell: Cell, rows: Sequence[TableRow], unit: int) -> list[tuple[int, Any]]:
     return [value for row in rows for value in _point(_tag(cell), row.fraction, row, unit)]
 
@@ -164,7 +99,7 @@ def _point(tag: str, share: float, found: TableRow | ControlRow, unit: int) -> l
     step = round(share * unit)
     low, high = (found.mean if end is None else end for end in (found.low, found.high))
     ends = {f"labels/{tag}": found.mean, f"interval/{tag}/low": low, f"interval/{tag}/high": high}
-    return [(step, _scalar(name, value)) for name, value in ends.items()]
+    return [(step, scalar(name, value)) for name, value in ends.items()]
 
 
 def _layout(comparison: Comparison, unit: int) -> list[tuple[int, Any]]:
@@ -179,7 +114,10 @@ def _layout(comparison: Comparison, unit: int) -> list[tuple[int, Any]]:
         if len(first_probe(entry, cell)) > 1:
             tag = _tag(cell)
             title = f"{entry.data}, {_last(cell.task)}: {cell.metric} by labels in {share} (no band: one observation)"
-            layout.setdefault(entry.plugin, {})[title] = ["Margin", [f"labels/{tag}", f"interval/{tag}/low", f"interval/{tag}/high"]]
+            layout.setdefault(entry.plugin, {})[title] = [
+                "Margin",
+                [f"labels/{tag}", f"interval/{tag}/low", f"interval/{tag}/high"],
+            ]
     make: Any = custom_scalars
     return [(0, make(layout))] if layout else []
 
@@ -200,9 +138,9 @@ def _images(comparison: Comparison) -> list[tuple[int, Any]]:
 def _image(tag: str, drawing: Drawing) -> Any:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    scale = 2
-    size = {"width": scale * round(drawing.width), "height": scale * round(drawing.height), "colorspace": 3}
-    picture = Summary.Image(**size, encoded_image_string=png(drawing, scale))
+    # TensorBoard shows pixels as they are, so one pixel of the drawing is one of the picture.
+    size = {"width": math.ceil(drawing.width), "height": math.ceil(drawing.height), "colorspace": 3}
+    picture = Summary.Image(**size, encoded_image_string=png(drawing, scale=1))
     return Summary(value=[Summary.Value(tag=tag, image=picture)])
 
 
@@ -248,6 +186,6 @@ def write_comparison(logdir: Path, name: str, rows: Sequence[TableRow]) -> None:
     writer: Any = SummaryWriter(str(logdir / name))
     try:
         for (tag, step), mean in points.items():
-            writer.add_scalar(tag, mean, step)
+            writer.addscalar(tag, mean, step)
     finally:
         writer.close()

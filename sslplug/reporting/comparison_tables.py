@@ -64,7 +64,7 @@ def task_sheet(comparison: Comparison) -> Sheet:
                 "" if verdict is None or verdict.seconds is None else f"{verdict.seconds:.0f}",
             )
         )
-    note = "Means with 95 % intervals over n observations (seeds or splits); by: the gain over the best control, in the metric's unit."
+    note = "Means with 95 % intervals over seeds or splits. By: the gain over the best control, in the metric's unit."
     return sheet("Every task", columns, rows, note)
 
 
@@ -168,7 +168,9 @@ def entry_sheet(entry: Entry) -> Sheet:
     for row in entry.rows:
         labels = f"{100 * row.fraction:.3g} %" if row.labelled else "-"
         head = (f"{row.task} ({row.protocol})", labels, Field(row.name, strong=True), row.metric)
-        rows.append((*head, Field(f"{row.mean:.4f}", entry.name, strong=True), interval_text(row.low, row.high), str(row.n), "", ""))
+        rows.append(
+            (*head, Field(f"{row.mean:.4f}", entry.name, strong=True), interval_text(row.low, row.high), str(row.n), "", "")
+        )
         rows += _beside(row, entry)
     return sheet("Results", columns, rows)
 

@@ -1,4 +1,4 @@
-"""The critical-difference diagram (Demsar 2006, Journal of Machine Learning Research 7, figure 1): mean ranks, and who is as good."""
+"""The critical-difference diagram: mean ranks, and who is as good (Demsar 2006, JMLR 7, figure 1)."""
 
 from __future__ import annotations
 

@@ -67,9 +67,7 @@ def _cell(heat: Heat, x: float, y: float, tip: str) -> list[Shape]:
         return [*box, Words(x + _CELL / 2, y + _HIGH / 2 + 4, heat.word, "middle", 11, tip=tip)] if heat.word else box
     fill = colour(heat.share)
     ink = readable(fill)
-    number = Words(
-        x + _CELL / 2, y + (19 if heat.word else 26), percent(heat.share), "middle", 14, ink, bold=True, tip=tip
-    )
+    number = Words(x + _CELL / 2, y + (19 if heat.word else 26), percent(heat.share), "middle", 14, ink, bold=True, tip=tip)
     word = [Words(x + _CELL / 2, y + 34, heat.word, "middle", 10, ink, tip=tip)] if heat.word else []
     return [Box(x + 1, y + 1, _CELL - 2, _HIGH - 2, fill, tip=tip), number, *word]
 
@@ -77,9 +75,7 @@ def _cell(heat: Heat, x: float, y: float, tip: str) -> list[Shape]:
 def _key(x: float, y: float) -> list[Shape]:
     """What the colours stand for."""
     steps = 41
-    shapes: list[Shape] = [
-        Box(x + 6 * step, y, 6.4, 10, colour(-1 + 2 * step / (steps - 1))) for step in range(steps)
-    ]
+    shapes: list[Shape] = [Box(x + 6 * step, y, 6.4, 10, colour(-1 + 2 * step / (steps - 1))) for step in range(steps)]
     for share in (-1.0, 0.0, 1.0):
         words = {-1.0: "-100", 0.0: "0, untrained", 1.0: "100, best known"}[share]
         shapes.append(Words(x + 6 * steps * (share + 1) / 2, y + 25, words, "middle", 11, "quiet"))

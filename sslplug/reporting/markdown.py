@@ -50,7 +50,11 @@ def markdown_text(comparison: Comparison, folder: Path, drawn: list[Picture], fi
     ranks = rank_sheet(comparison)
     parts = ["# Does pretraining help?", "## Verdicts"]
     parts += [f"- **{plain(one.task)}: {one.word}.** {plain(one.sentence)}" for one in comparison.verdicts]
-    parts += [markdown_table(task_sheet(comparison), anchors), "## Objectives across domains", *_shown(drawn, "objectives", figures)]
+    parts += [
+        markdown_table(task_sheet(comparison), anchors),
+        "## Objectives across domains",
+        *_shown(drawn, "objectives", figures),
+    ]
     parts += [markdown_table(objective_sheet(comparison), anchors), markdown_table(trees_sheet(comparison), anchors)]
     if ranks is not None:
         parts += ["## Ranks over tasks", *_shown(drawn, "ranks", figures), markdown_table(ranks, anchors)]

@@ -81,11 +81,16 @@ def _size(comparison: Comparison) -> str:
     runs = sum(len(entry.runs) for entry in comparison.entries)
     plugins = sorted({entry.plugin for entry in comparison.entries})
     tasks = len({cell.task for cell in comparison.cells})
-    return f"{_counted(runs, 'run')}, {_counted(len(comparison.entries), 'entry')}, {_counted(tasks, 'task')} of {', '.join(plugins) or 'no plugin'}"
+    counts = (
+        _counted(runs, "run", "runs"),
+        _counted(len(comparison.entries), "entry", "entries"),
+        _counted(tasks, "task", "tasks"),
+    )
+    return f"{', '.join(counts)} of {', '.join(plugins) or 'no plugin'}"
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun if number == 1 else 'entries' if noun == 'entry' else noun + 's'}"
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _verdicts(comparison: Comparison, anchors: dict[str, str]) -> str:
@@ -94,7 +99,8 @@ def _verdicts(comparison: Comparison, anchors: dict[str, str]) -> str:
         kind = verdict.word.replace(" ", "-")
         linked = _linked(verdict.entry, verdict.entry, anchors)
         items.append(
-            f'<li class="verdict {kind}"><p class="task">{escape(verdict.task)} <strong class="word">{escape(verdict.word)}</strong></p>'
+            f'<li class="verdict {kind}"><p class="task">{escape(verdict.task)} '
+            f'<strong class="word">{escape(verdict.word)}</strong></p>'
             f'<p>{escape(verdict.sentence)}</p><p class="quiet">Speaks of {linked}</p></li>'
         )
     return f'<ul class="verdicts">{"".join(items)}</ul>\n' if items else ""
@@ -148,13 +154,15 @@ def _entry(entry: Entry, anchors: dict[str, str], folder: Path) -> str:
         "method": entry.method, "objective": entry.objective,
     }  # fmt: skip
     parts = "".join(f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in made.items() if value)
-    runs = "".join(
-        f"<li>seed {seed}: {_run(run, folder)}</li>" for seed, run in zip(entry.seeds, entry.runs, strict=True)
-    )
+    runs = "".join(f"<li>seed {seed}: {_run(run, folder)}</li>" for seed, run in zip(entry.seeds, entry.runs, strict=True))
     seconds = f"{entry.training_seconds:.1f} s of training a run"
     seconds += "" if entry.evaluation_seconds is None else f", {entry.evaluation_seconds:.1f} s of evaluation"
     looked = ", ".join(f"{name} {value:.4g}" for name, value in sorted(entry.diagnostics.items()))
-    collapsed = f'<p class="collapsed"><strong>Collapsed.</strong> {escape(entry.collapsed.removeprefix("Collapsed: "))}</p>' if entry.collapsed else ""
+    collapsed = (
+        f'<p class="collapsed"><strong>Collapsed.</strong> {escape(entry.collapsed.removeprefix("Collapsed: "))}</p>'
+        if entry.collapsed
+        else ""
+    )
     return (
         f'<article id="{anchors[entry.name]}"><h3>{escape(entry.name)}</h3>{collapsed}<dl>{parts}</dl>'
         f'<p>Command, a click selects it:</p><pre class="copy" tabindex="0"><code>{escape(entry.command)}</code></pre>'

@@ -90,9 +90,7 @@ def _ranks(comparison: Comparison) -> list[Picture]:
         return []
     drawing = rank_diagram(ranking, f"Mean ranks over {len(ranking.tasks)} tasks, best at the left")
     p = "" if ranking.p is None else f"Friedman's test: p {ranking.p:.3g}. "
-    caption = (
-        f"{p}A bar joins models that Nemenyi's test cannot tell apart at 5 %. Tasks: {', '.join(ranking.tasks)}. {ranking.note}"
-    )
+    caption = f"{p}A bar joins models that Nemenyi's test cannot tell apart at 5 %. {ranking.note}"
     return [Picture("critical-difference", "ranks", drawing, caption.strip())]
 
 
@@ -127,7 +125,9 @@ def _labels(comparison: Comparison, task: str) -> list[Picture]:
 
 def first_probe(entry: Entry, cell: Cell) -> list[TableRow]:
     """The rows of a cell's probe and metric at every share of the labels, least labels first."""
-    mine = [row for row in entry.rows if cell.task == f"{entry.plugin}/{entry.data}/{row.task}" and row.metric == cell.metric]
+    mine = [
+        row for row in entry.rows if cell.task == f"{entry.plugin}/{entry.data}/{row.task}" and row.metric == cell.metric
+    ]
     return sorted((row for row in mine if row.probe == mine[0].probe), key=lambda row: row.fraction)
 
 
@@ -144,7 +144,7 @@ def _predictions(comparison: Comparison) -> list[Picture]:
         clouds = [Cloud(f"{one.task}, {_tau(one.tau, one.p)}", one.points) for one in mine]
         label = {"rankme": "RankMe"}.get(name, name)
         drawing = scatter(clouds, f"Does {label} predict the score?", label, "share of the gap closed")
-        caption = "One dot an entry. tau is Kendall's rank correlation within a task: 1 where the diagnostic orders entries as the labels do."
+        caption = "One dot an entry; tau: Kendall's rank correlation within a task, 1 where the diagnostic orders entries as the score does."
         found.append(Picture(_slug(f"predicts-{name}"), "diagnostics", drawing, caption))
     return found
 

@@ -15,7 +15,9 @@ from sslplug.reporting.runfolder import write_text
 BEGIN, END = "<!-- sslplug compare: begin -->", "<!-- sslplug compare: end -->"
 """The markers. ``begin tasks``, ``begin objectives`` ... name one table; ``begin`` alone is the one of tasks."""
 
-_BLOCK = re.compile(r"<!-- sslplug compare: begin(?: (?P<name>[\w-]+))? -->\n(?P<inner>.*?)(?P<end><!-- sslplug compare: end -->)", re.S)
+_BLOCK = re.compile(
+    r"<!-- sslplug compare: begin(?: (?P<name>[\w-]+))? -->\n(?P<inner>.*?)(?P<end><!-- sslplug compare: end -->)", re.S
+)
 
 
 def _verdicts(comparison: Comparison) -> str:

@@ -41,7 +41,8 @@ def svg(drawing: Drawing, alone: bool = True) -> str:
 def _element(shape: Shape) -> str:
     if isinstance(shape, Stroke):
         dash = ' stroke-dasharray="5 3"' if shape.dashed else ""
-        return f'<polyline points="{_points(shape.places)}" fill="none" {_stroke(shape.colour)} stroke-width="{shape.width:g}"{dash}/>'
+        look = f'{_stroke(shape.colour)} stroke-width="{shape.width:g}"{dash}'
+        return f'<polyline points="{_points(shape.places)}" fill="none" {look}/>'
     if isinstance(shape, Area):
         return f'<polygon points="{_points(shape.places)}" {_fill(shape.fill)} fill-opacity="{shape.opacity:g}"/>'
     if isinstance(shape, Words):

@@ -29,7 +29,9 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     try:
         new.mkdir(parents=True)
         fill(new)
-        write_text(new / _MARK, "This folder is replaced whole by the command that wrote it; keep nothing of your own in it.\n")
+        write_text(
+            new / _MARK, "This folder is replaced whole by the command that wrote it; keep nothing of your own in it.\n"
+        )
         if folder.exists():
             os.replace(folder, old)
         os.replace(new, folder)

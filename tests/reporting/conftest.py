@@ -36,7 +36,9 @@ def comparison(root: Path, objectives: tuple[str, ...], domains: tuple[tuple[str
         for number, objective in enumerate(objectives):
             if plugin == "tabular" and number == 1:
                 continue  # a hole in the heat map
-            found = entry(root, plugin, data, task, objective, trees, float(rng.uniform(0.5, 0.95)), seeds=1 if number == 2 else 3)
+            found = entry(
+                root, plugin, data, task, objective, trees, float(rng.uniform(0.5, 0.95)), seeds=1 if number == 2 else 3
+            )
             entries.append(found)
             full = next(row for row in found.rows if row.fraction == 1.0)
             untrained = next(one.mean for one in full.controls if one.name.endswith("untrained"))
@@ -52,7 +54,9 @@ def comparison(root: Path, objectives: tuple[str, ...], domains: tuple[tuple[str
         best = max(mine, key=lambda cell: cell.mean)
         word: Word = "helps" if best.outcome == 1 else "does not help" if best.outcome == -1 else "cannot be told"
         sentence = f"{best.task}: pretraining {word} with {best.entry} <b>&amp; so on</b>; try more labels."
-        verdicts.append(Verdict(best.task, best.entry, word, best.mean - trees, 0.1 if word == "helps" else None, 12.5, sentence))
+        verdicts.append(
+            Verdict(best.task, best.entry, word, best.mean - trees, 0.1 if word == "helps" else None, 12.5, sentence)
+        )
         points = tuple((cell.entry, float(rng.uniform(5, 60)), cell.share) for cell in mine if cell.share is not None)
         predictions.append(Prediction("rankme", best.task, points, 0.33, 0.5))
         predictions.append(Prediction("std", best.task, points, None, None, "all values are equal"))
@@ -70,9 +74,7 @@ def comparison(root: Path, objectives: tuple[str, ...], domains: tuple[tuple[str
     )
 
 
-def entry(
-    root: Path, plugin: str, data: str, task: str, objective: str, trees: float, height: float, seeds: int
-) -> Entry:
+def entry(root: Path, plugin: str, data: str, task: str, objective: str, trees: float, height: float, seeds: int) -> Entry:
     name = f"{plugin}/default-{data} (objective={objective})"
     folders = tuple(root / plugin / f"default-{data}" / f"{objective}-{seed}" for seed in range(seeds))
     for folder in folders:
