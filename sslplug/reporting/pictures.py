@@ -144,7 +144,7 @@ def _predictions(comparison: Comparison) -> list[Picture]:
         clouds = [Cloud(f"{one.task}, {_tau(one.tau, one.p)}", one.points) for one in mine]
         label = {"rankme": "RankMe"}.get(name, name)
         drawing = scatter(clouds, f"Does {label} predict the score?", label, "share of the gap closed")
-        caption = "One dot an entry; tau: Kendall's rank correlation within a task, 1 where the diagnostic orders entries as the score does."
+        caption = "One dot an entry. tau: Kendall's rank correlation within a task, 1 where both order the entries alike."
         found.append(Picture(_slug(f"predicts-{name}"), "diagnostics", drawing, caption))
     return found
 
