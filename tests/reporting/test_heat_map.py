@@ -22,7 +22,9 @@ def test_rows_run_down_and_columns_to_the_right_inside_the_drawing() -> None:
     cells = {(r, c): Heat((i * 15 + j) / 180) for i, r in enumerate(rows) for j, c in enumerate(columns)}
     drawing = heat_map(rows, columns, cells, "t", "")
     boxes = {shape.tip.partition(":")[0]: shape for shape in drawing.shapes if isinstance(shape, Box) and shape.tip}
-    first, right, below = (boxes[f"{r}, {c}"] for r, c in ((rows[0], columns[0]), (rows[0], columns[1]), (rows[1], columns[0])))
+    first, right, below = (
+        boxes[f"{r}, {c}"] for r, c in ((rows[0], columns[0]), (rows[0], columns[1]), (rows[1], columns[0]))
+    )
     assert right.x > first.x
     assert right.y == first.y
     assert below.y > first.y

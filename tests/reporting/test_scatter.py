@@ -22,7 +22,9 @@ def test_dots_lie_to_scale_and_groups_differ_in_colour_or_form() -> None:
 
 
 def test_what_is_not_finite_is_left_out() -> None:
-    drawing = scatter([Cloud("a", (("x", math.nan, 1.0), ("y", 1.0, 1.0))), Cloud("b", (("z", 1.0, math.inf),))], "t", "x", "y")
+    drawing = scatter(
+        [Cloud("a", (("x", math.nan, 1.0), ("y", 1.0, 1.0))), Cloud("b", (("z", 1.0, math.inf),))], "t", "x", "y"
+    )
     assert [shape.tip for shape in drawing.shapes if isinstance(shape, Mark) and shape.tip] == ["y: x 1, y 1"]
     with pytest.raises(ValueError, match="at least one finite point"):
         scatter([], "t", "x", "y")

@@ -56,5 +56,7 @@ def test_text_and_lines_stand_out_from_the_paper(colours: dict[str, str]) -> Non
 
 
 def test_no_picture_refers_to_anything_outside() -> None:
-    found = re.findall(r"(?:href=|src=|url\()[\"']?([^)\"']*)", svg(Drawing(9, 9, "t", (Box(0, 0, 1, 1, "grid", hatched=True),))))
+    found = re.findall(
+        r"(?:href=|src=|url\()[\"']?([^)\"']*)", svg(Drawing(9, 9, "t", (Box(0, 0, 1, 1, "grid", hatched=True),)))
+    )
     assert set(found) == {"#hatch"}
