@@ -17,7 +17,7 @@ STYLE = (
     f":root{{{_LIGHT}}}\n@media (prefers-color-scheme: dark){{:root{{{_DARK}}}}}\n"
     + """*{box-sizing:border-box}
 body{margin:0 auto;padding:1rem clamp(.8rem,3vw,2.5rem) 4rem;max-width:92rem;background:var(--paper);color:var(--ink);
-font:16px/1.5 system-ui,sans-serif}
+font:16px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
 h1{font-size:1.9rem;line-height:1.2;margin:.6rem 0}
 h2{font-size:1.35rem;margin:2.6rem 0 .8rem;padding-top:.8rem;border-top:1px solid var(--grid)}
 h3{font-size:1.05rem;margin:0 0 .6rem;overflow-wrap:anywhere}

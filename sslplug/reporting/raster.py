@@ -27,8 +27,7 @@ def png(drawing: Drawing, scale: int = 2) -> bytes:
         _paint(image, shape)
     image = image.resize((size[0] * scale, size[1] * scale), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    # 256 colours are all that these flat pictures need, at a third of the size.
-    image.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    image.save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

@@ -17,7 +17,9 @@ Make = Callable[..., Comparison]
 def test_only_what_stands_between_markers_changes(make_comparison: Make, tmp_path: Path) -> None:
     comparison = make_comparison()
     file = tmp_path / "README.md"
-    file.write_text(f"# Mine\n\n{BEGIN}\nformer words\n{END}\ntext *kept*\n<!-- sslplug compare: begin ranks -->\n{END}\nend")
+    file.write_text(
+        f"# Mine\n\n{BEGIN}\nformer words\n{END}\ntext *kept*\n<!-- sslplug compare: begin ranks -->\n{END}\nend"
+    )
     write_into(file, comparison)
     text = file.read_text()
     assert text.startswith(f"# Mine\n\n{BEGIN}\n\n**Every task**\n\n| task |")
