@@ -13,11 +13,11 @@ from sslplug.reporting.comparison_hparams import columns, scalar, session
 from sslplug.reporting.comparison_projector import write_projectors
 from sslplug.reporting.comparison_tables import task_sheet
 from sslplug.reporting.curve import BAR
-from sslplug.reporting.drawing import Drawing
+from sslplug.reporting.drawing.raster import png
+from sslplug.reporting.drawing.shapes import Drawing
 from sslplug.reporting.markdown import markdown_table, plain
 from sslplug.reporting.objective_view import TREES
 from sslplug.reporting.pictures import first_probe, pictures
-from sslplug.reporting.raster import png
 from sslplug.reporting.table import ControlRow, TableRow
 from sslplug.reporting.whole_folder import replace_folder
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sslplug.reporting.comparison import Cell, Comparison, Entry, Verdict
-from sslplug.reporting.heat_map import percent
+from sslplug.reporting.drawing.heat_map import percent
 from sslplug.reporting.objective_view import TREES, best_cell, best_cells, models, tasks, trees_share
 from sslplug.reporting.pictures import OUTCOMES
 from sslplug.reporting.table import TableRow

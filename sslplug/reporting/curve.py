@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from sslplug.reporting.chart import Line, Point, line_chart
+from sslplug.reporting.drawing.chart import Line, Point, line_chart
+from sslplug.reporting.drawing.svg import svg
 from sslplug.reporting.runfolder import write_json, write_text
-from sslplug.reporting.svg import svg
 from sslplug.reporting.table import ControlRow, TableRow
 
 BAR = "lightgbm on raw"

@@ -21,9 +21,9 @@ from sslplug.reporting.comparison_tables import (
     task_sheet,
     trees_sheet,
 )
+from sslplug.reporting.drawing.svg import svg
 from sslplug.reporting.pictures import Picture, pictures
 from sslplug.reporting.runfolder import write_text
-from sslplug.reporting.svg import svg
 from sslplug.reporting.whole_folder import replace_folder
 
 

@@ -19,10 +19,10 @@ from sslplug.reporting.comparison_tables import (
     task_sheet,
     trees_sheet,
 )
+from sslplug.reporting.drawing.svg import svg
 from sslplug.reporting.page_style import STYLE
 from sslplug.reporting.pictures import Picture, pictures
 from sslplug.reporting.runfolder import write_text
-from sslplug.reporting.svg import svg
 
 _SAFE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 

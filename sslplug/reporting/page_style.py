@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sslplug.reporting.drawing import DARK, LIGHT
-from sslplug.reporting.svg import STYLE as PICTURES
+from sslplug.reporting.drawing.shapes import DARK, LIGHT
+from sslplug.reporting.drawing.svg import STYLE as PICTURES
 
 
 def _variables(colours: dict[str, str], more: dict[str, str]) -> str:

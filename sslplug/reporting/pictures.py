@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sslplug.reporting.chart import Line, Point, line_chart
 from sslplug.reporting.comparison import Cell, Comparison, Entry
-from sslplug.reporting.critical_difference import rank_diagram
 from sslplug.reporting.curve import BAR
-from sslplug.reporting.drawing import Drawing
-from sslplug.reporting.heat_map import Heat, heat_map
+from sslplug.reporting.drawing.chart import Line, Point, line_chart
+from sslplug.reporting.drawing.critical_difference import rank_diagram
+from sslplug.reporting.drawing.heat_map import Heat, heat_map
+from sslplug.reporting.drawing.scatter import Cloud, scatter
+from sslplug.reporting.drawing.shapes import Drawing
 from sslplug.reporting.objective_view import TREES, best_cells, better, models, tasks, trees_share
-from sslplug.reporting.scatter import Cloud, scatter
 from sslplug.reporting.table import ControlRow, TableRow
 
 OUTCOMES = {1: "win", 0: "tie", -1: "loss"}

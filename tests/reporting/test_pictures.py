@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sslplug.reporting.comparison import Comparison
-from sslplug.reporting.drawing import Box, Mark, Words
+from sslplug.reporting.drawing.shapes import Box, Mark, Words
 from sslplug.reporting.objective_view import best_cell, best_cells, models, trees_share
 from sslplug.reporting.pictures import Picture, pictures
 

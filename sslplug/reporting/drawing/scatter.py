@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sslplug.reporting.axes import Scale, axes, nice_ticks
-from sslplug.reporting.chart import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
-from sslplug.reporting.drawing import FORMS, SERIES, Drawing, Mark, Shape, Words, room, series, shortened
+from sslplug.reporting.drawing.axes import Scale, axes, nice_ticks
+from sslplug.reporting.drawing.chart import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
+from sslplug.reporting.drawing.shapes import FORMS, SERIES, Drawing, Mark, Shape, Words, room, series, shortened
 
 _LONGEST = 60
 

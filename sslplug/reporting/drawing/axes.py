@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sslplug.reporting.drawing import Shape, Stroke, Words
+from sslplug.reporting.drawing.shapes import Shape, Stroke, Words
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from sslplug.reporting.chart import Line, Point, line_chart
-from sslplug.reporting.drawing import Area, Drawing, Mark, Stroke, Words
+from sslplug.reporting.drawing.chart import Line, Point, line_chart
+from sslplug.reporting.drawing.shapes import Area, Drawing, Mark, Stroke, Words
 
 
 def chart(*lines: Line) -> Drawing:

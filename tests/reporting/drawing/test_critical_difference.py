@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sslplug.reporting.comparison import Ranking
-from sslplug.reporting.critical_difference import rank_diagram
-from sslplug.reporting.drawing import Stroke, Words
+from sslplug.reporting.drawing.critical_difference import rank_diagram
+from sslplug.reporting.drawing.shapes import Stroke, Words
 
 RANKING = Ranking(
     ("b", "a", "LightGBM raw", "c"), (1.25, 2.0, 2.75, 4.0), ("t1", "t2"), 0.04, 1.5, (("b", "a", "LightGBM raw"), ("c",))

@@ -4,8 +4,8 @@ import io
 
 from PIL import Image
 
-from sslplug.reporting.drawing import LIGHT, Area, Box, Drawing, Mark, Shape, Stroke, Words
-from sslplug.reporting.raster import png
+from sslplug.reporting.drawing.raster import png
+from sslplug.reporting.drawing.shapes import LIGHT, Area, Box, Drawing, Mark, Shape, Stroke, Words
 
 
 def picture(*shapes: Shape, scale: int = 1) -> Image.Image:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sslplug.reporting.axes import Scale, axes, nice_ticks
-from sslplug.reporting.drawing import SERIES, Area, Drawing, Mark, Shape, Stroke, Words, room, series, shortened
+from sslplug.reporting.drawing.axes import Scale, axes, nice_ticks
+from sslplug.reporting.drawing.shapes import SERIES, Area, Drawing, Mark, Shape, Stroke, Words, room, series, shortened
 
 WIDTH, HEIGHT = 440, 300
 """Of the part inside the axes' labels; the legend stands to its right."""

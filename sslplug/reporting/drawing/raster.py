@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from sslplug.reporting.drawing import LIGHT, Area, Box, Drawing, Mark, Place, Shape, Stroke, Words, corners
+from sslplug.reporting.drawing.shapes import LIGHT, Area, Box, Drawing, Mark, Place, Shape, Stroke, Words, corners
 
 _FINE = 3
 """Pixels drawn for one of the drawing, each way; averaging them at the end smooths edges."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sslplug.reporting.drawing import Box, Words
-from sslplug.reporting.heat_map import Heat, colour, heat_map, luminance, readable
+from sslplug.reporting.drawing.heat_map import Heat, colour, heat_map, luminance, readable
+from sslplug.reporting.drawing.shapes import Box, Words
 
 
 def test_cells_hold_number_and_word_and_missing_ones_are_hatched_with_the_reason() -> None:

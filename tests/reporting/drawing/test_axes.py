@@ -2,8 +2,8 @@
 
 import pytest
 
-from sslplug.reporting.axes import Scale, axes, nice_ticks
-from sslplug.reporting.drawing import Words
+from sslplug.reporting.drawing.axes import Scale, axes, nice_ticks
+from sslplug.reporting.drawing.shapes import Words
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.81, 0.87), (0.0, 1.0), (0.5, 0.5), (-3.2, 170.0), (0.0, 0.0), (1e-7, 3e-7)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from sslplug.reporting.drawing import DARK, LIGHT, Area, Box, Drawing, Mark, Place, Shape, Stroke, Words, corners
+from sslplug.reporting.drawing.shapes import DARK, LIGHT, Area, Box, Drawing, Mark, Place, Shape, Stroke, Words, corners
 
 STYLE = (
     "@media (prefers-color-scheme: dark) {"

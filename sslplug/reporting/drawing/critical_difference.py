@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from sslplug.reporting.axes import Scale
 from sslplug.reporting.comparison import Ranking
-from sslplug.reporting.drawing import Drawing, Shape, Stroke, Words, room, shortened
+from sslplug.reporting.drawing.axes import Scale
+from sslplug.reporting.drawing.shapes import Drawing, Shape, Stroke, Words, room, shortened
 
 _AXIS, _LONGEST, _LINE = 520, 34, 24
 

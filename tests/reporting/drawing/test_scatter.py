@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from sslplug.reporting.drawing import Mark, Words
-from sslplug.reporting.scatter import Cloud, scatter
+from sslplug.reporting.drawing.scatter import Cloud, scatter
+from sslplug.reporting.drawing.shapes import Mark, Words
 
 
 def test_dots_lie_to_scale_and_groups_differ_in_colour_or_form() -> None:

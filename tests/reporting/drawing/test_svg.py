@@ -5,9 +5,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from sslplug.reporting.drawing import DARK, LIGHT, SERIES, Area, Box, Drawing, Mark, Stroke, Words, series
-from sslplug.reporting.heat_map import luminance
-from sslplug.reporting.svg import STYLE, svg
+from sslplug.reporting.drawing.heat_map import luminance
+from sslplug.reporting.drawing.shapes import DARK, LIGHT, SERIES, Area, Box, Drawing, Mark, Stroke, Words, series
+from sslplug.reporting.drawing.svg import STYLE, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('x')</script> & \"quotes\""

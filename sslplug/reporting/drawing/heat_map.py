@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sslplug.reporting.drawing import Box, Drawing, Shape, Words, room, shortened
+from sslplug.reporting.drawing.shapes import Box, Drawing, Shape, Words, room, shortened
 
 STOPS = ((-1.0, "#a8450a"), (-0.5, "#eda766"), (0.0, "#f3f3f1"), (0.5, "#7fb5de"), (1.0, "#0b559f"))
 """From orange (worse than the untrained encoder) over white (as good) to blue (the best known); the two hues stay apart for
