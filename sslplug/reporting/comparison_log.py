@@ -12,7 +12,7 @@ from sslplug.reporting.comparison import Cell, Comparison
 from sslplug.reporting.comparison_hparams import columns, scalar, session
 from sslplug.reporting.comparison_projector import write_projectors
 from sslplug.reporting.comparison_tables import task_sheet
-from sslplug.reporting.curve import BAR
+from sslplug.reporting.curve import BAR, write_curve
 from sslplug.reporting.drawing.raster import png
 from sslplug.reporting.drawing.shapes import Drawing
 from sslplug.reporting.markdown import markdown_table, plain
@@ -31,7 +31,8 @@ def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
     One run an entry and task holds its row of the table and its label-efficiency curve ``labels/<task>/<metric>``, with the ends
     of the interval under ``interval/``; the run "LightGBM raw" holds the trees' curves under the same names, so that they are
     drawn together. The run "summary" holds the layout of custom scalars (a category a plugin, a chart with bands a task), the
-    pictures and the verdicts. Steps count labels: percent, or finer where shares need it.
+    pictures and the verdicts. Steps count labels: percent, or finer where shares need it. Beside an entry's events lie its
+    label curves as files (:func:`sslplug.reporting.curve.write_curve`).
 
     Raises UsageError where ``logdir/comparison`` is somebody else's, RunFolderError where the disk refuses.
     """
@@ -63,6 +64,9 @@ def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
             folder / "summary", [*columns(comparison), *_layout(comparison, unit), *_words(comparison), *_images(comparison)]
         )
         write_projectors(folder / "summary", comparison)
+        for entry in comparison.entries:
+            (folder / names[entry.name]).mkdir(parents=True, exist_ok=True)
+            write_curve(folder / names[entry.name], entry.rows)
 
     replace_folder(logdir / FOLDER, fill)
 

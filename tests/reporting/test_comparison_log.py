@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from sslplug.errors import UsageError
 from sslplug.reporting.comparison import Comparison
 from sslplug.reporting.comparison_log import step_unit, write_tensorboard
+from sslplug.reporting.curve import label_curve
 
 Make = Callable[..., Comparison]
 FIRST = "graph/default-digits,objective=infonce/digit"
@@ -123,6 +125,13 @@ def test_writing_again_replaces_and_leaves_others_alone(
     (tmp_path / "mine" / "comparison" / "notes.txt").write_text("x")
     with pytest.raises(UsageError, match="comparison: is there already and sslplug did not write it"):
         write_tensorboard(tmp_path / "mine", log[0])
+
+
+def test_an_entrys_label_curves_lie_beside_its_events(log: tuple[Comparison, Path]) -> None:
+    folder = log[1] / Path(FIRST).parent
+    assert json.loads((folder / "labels.json").read_text())["points"] == label_curve(log[0].entries[0].rows)
+    assert "| logistic on pretrained |" in (folder / "labels.md").read_text()
+    assert list(folder.glob("labels-*.svg"))
 
 
 def test_steps_are_fine_enough_for_every_share(make_comparison: Make) -> None:
