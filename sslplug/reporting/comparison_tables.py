@@ -43,7 +43,8 @@ def task_sheet(comparison: Comparison) -> Sheet:
     said = {verdict.task: verdict for verdict in comparison.verdicts}
     columns = [
         ("task", False), ("metric", False), ("pretrained", True), ("of", False), ("untrained", True), (TREES, True),
-        ("against LightGBM", False), ("pretraining", False), ("by", True), ("up to labels", True), ("cost, s", True),
+        ("against LightGBM", False), ("pretraining", False), ("by", True), ("than", False), ("up to labels", True),
+        ("cost, s", True),
     ]  # fmt: skip
     rows = []
     for task in tasks(comparison):
@@ -59,12 +60,16 @@ def task_sheet(comparison: Comparison) -> Sheet:
                 _number(cell.trees, cell.entry),
                 "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
                 Field(verdict.word, strong=True) if verdict else "",
-                _number(verdict.size if verdict else None, cell.entry, "+.4f"),
+                _gain(verdict, cell.entry),
+                verdict.control if verdict else "",
                 "" if verdict is None or verdict.labels is None else f"{100 * verdict.labels:g} %",
                 "" if verdict is None or verdict.seconds is None else f"{verdict.seconds:.0f}",
             )
         )
-    note = "Means with 95 % intervals over seeds or splits. By: the gain over the best control, in the metric's unit."
+    note = (
+        "Means with 95 % intervals over seeds or splits. By: the gain over the best control in the metric's unit, with an interval "
+        "that holds for all entries and shares of labels of the task at once."
+    )
     return sheet("Every task", columns, rows, note)
 
 
@@ -120,7 +125,7 @@ def cell_sheet(comparison: Comparison) -> Sheet:
     """Every entry on every task."""
     columns = [
         ("task", False), ("entry", False), ("metric", False), ("mean", True), ("n", True), ("untrained", True), (TREES, True),
-        ("best known", True), ("gap closed, %", True), ("against LightGBM", False), ("note", False),
+        ("best known", True), ("gap closed, %", True), ("against LightGBM", False), ("effect", True), ("note", False),
     ]  # fmt: skip
     rows = [
         (
@@ -134,11 +139,43 @@ def cell_sheet(comparison: Comparison) -> Sheet:
             "-" if cell.best is None else f"{cell.best:.4f}",
             "-" if cell.share is None else Field(percent(cell.share), cell.entry),
             "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
+            "-" if cell.effect is None else f"{cell.effect:+.2f}",
             cell.note,
         )
         for cell in sorted(comparison.cells, key=lambda one: (one.task, one.entry))
     ]
-    return sheet("Every entry on every task", columns, rows)
+    note = (
+        "Against LightGBM on raw features by the corrected test; effect: Cohen's d_z of the paired differences, above 0 where "
+        "pretraining is better."
+    )
+    return sheet("Every entry on every task", columns, rows, note)
+
+
+def pair_sheet(comparison: Comparison) -> Sheet | None:
+    """Every two models over tasks; None where none were compared."""
+    if comparison.ranking is None or not comparison.ranking.pairs:
+        return None
+    columns = [
+        ("model", False), ("other", False), ("tasks", True), ("wins", True), ("ties", True), ("losses", True),
+        ("effect", True), ("p", True), ("p (Holm)", True), ("note", False),
+    ]  # fmt: skip
+    rows = [
+        (
+            pair.first,
+            pair.second,
+            *(str(count) for count in (pair.n, pair.wins, pair.ties, pair.losses)),
+            "-" if pair.effect is None else f"{pair.effect:+.2f}",
+            "-" if pair.p is None else f"{pair.p:.3g}",
+            "-" if pair.p_holm is None else f"{pair.p_holm:.3g}",
+            pair.note,
+        )
+        for pair in comparison.ranking.pairs
+    ]
+    note = (
+        "Wilcoxon's signed-rank test on differences of the share of the gap closed; effect: matched-pairs rank-biserial "
+        "correlation, 1 where the first model wins everywhere."
+    )
+    return sheet("Every two models", columns, rows, note)
 
 
 def prediction_sheet(comparison: Comparison) -> Sheet:
@@ -220,6 +257,13 @@ def _share(cell: Cell | None) -> Field | str:
 
 def _number(value: float | None, entry: str, form: str = ".4f") -> Field | str:
     return "-" if value is None else Field(format(value, form), entry)
+
+
+def _gain(verdict: Verdict | None, entry: str) -> Field | str:
+    if verdict is None or verdict.size is None:
+        return "-"
+    known = verdict.low is not None and verdict.high is not None
+    return Field(f"{verdict.size:+.4f}" + (f" [{verdict.low:+.4f}, {verdict.high:+.4f}]" if known else ""), entry)
 
 
 def _letter(number: int) -> str:

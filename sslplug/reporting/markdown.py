@@ -16,6 +16,7 @@ from sslplug.reporting.comparison_tables import (
     cell_sheet,
     entry_sheet,
     objective_sheet,
+    pair_sheet,
     prediction_sheet,
     rank_sheet,
     task_sheet,
@@ -47,7 +48,7 @@ def write_markdown(file: Path, comparison: Comparison) -> None:
 def markdown_text(comparison: Comparison, folder: Path, drawn: list[Picture], figures: str) -> str:
     """The text, for a file in ``folder`` with its pictures in ``folder/figures``."""
     anchors = {entry.name: f"entry-{number}" for number, entry in enumerate(comparison.entries, 1)}
-    ranks = rank_sheet(comparison)
+    ranks, pairs = rank_sheet(comparison), pair_sheet(comparison)
     parts = ["# Does pretraining help?", "## Verdicts"]
     parts += [f"- **{plain(one.task)}: {one.word}.** {plain(one.sentence)}" for one in comparison.verdicts]
     parts += [
@@ -58,6 +59,8 @@ def markdown_text(comparison: Comparison, folder: Path, drawn: list[Picture], fi
     parts += [markdown_table(objective_sheet(comparison), anchors), markdown_table(trees_sheet(comparison), anchors)]
     if ranks is not None:
         parts += ["## Ranks over tasks", *_shown(drawn, "ranks", figures), markdown_table(ranks, anchors)]
+    if pairs is not None:
+        parts.append(markdown_table(pairs, anchors))
     labels = _shown(drawn, "labels", figures)
     parts += ["## Label efficiency", *labels] if labels else []
     if comparison.predictions:

@@ -14,6 +14,7 @@ from sslplug.reporting.comparison_tables import (
     cell_sheet,
     entry_sheet,
     objective_sheet,
+    pair_sheet,
     prediction_sheet,
     rank_sheet,
     task_sheet,
@@ -108,7 +109,11 @@ def _verdicts(comparison: Comparison, anchors: dict[str, str]) -> str:
 
 def _ranks(comparison: Comparison, drawn: Sequence[Picture], anchors: dict[str, str]) -> str:
     ranks = rank_sheet(comparison)
-    return "" if ranks is None else _drawn(drawn, "ranks") + _folded("The same as a table", _table(ranks, anchors))
+    if ranks is None:
+        return ""
+    pairs = pair_sheet(comparison)
+    table = _folded("The same as a table", _table(ranks, anchors))
+    return _drawn(drawn, "ranks") + table + ("" if pairs is None else _folded(pairs.title, _table(pairs, anchors)))
 
 
 def _drawn(drawn: Sequence[Picture], part: str) -> str:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from sslplug.errors import UsageError
 from sslplug.reporting.comparison import Comparison
-from sslplug.reporting.comparison_tables import Sheet, cell_sheet, objective_sheet, rank_sheet, task_sheet, trees_sheet
+from sslplug.reporting.comparison_tables import (
+    Sheet,
+    cell_sheet,
+    objective_sheet,
+    pair_sheet,
+    rank_sheet,
+    task_sheet,
+    trees_sheet,
+)
 from sslplug.reporting.markdown import markdown_table, plain
 from sslplug.reporting.runfolder import write_text
 
@@ -36,6 +44,7 @@ BLOCKS: Mapping[str, Callable[[Comparison], str]] = {
     "tasks": _table(task_sheet),
     "objectives": _table(objective_sheet),
     "ranks": _table(rank_sheet),
+    "pairs": _table(pair_sheet),
     "trees": _table(trees_sheet),
     "cells": _table(cell_sheet),
     "verdicts": _verdicts,

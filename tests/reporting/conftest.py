@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sslplug.reporting.comparison import Cell, Comparison, Entry, Prediction, Ranking, Verdict, Word
+from sslplug.reporting.comparison import Cell, Comparison, Entry, Pair, Prediction, Ranking, Verdict, Word
 from sslplug.reporting.table import ControlRow, TableRow
 from sslplug.reporting.tensorboard import write_projector
 
@@ -55,14 +55,30 @@ def comparison(root: Path, objectives: tuple[str, ...], domains: tuple[tuple[str
         word: Word = "helps" if best.outcome == 1 else "does not help" if best.outcome == -1 else "cannot be told"
         sentence = f"{best.task}: pretraining {word} with {best.entry} <b>&amp; so on</b>; try more labels."
         verdicts.append(
-            Verdict(best.task, best.entry, word, best.mean - trees, 0.1 if word == "helps" else None, 12.5, sentence)
+            Verdict(
+                best.task,
+                best.entry,
+                word,
+                best.mean - trees,
+                0.1 if word == "helps" else None,
+                12.5,
+                sentence,
+                best.mean - trees - 0.01,
+                best.mean - trees + 0.01,
+                "lightgbm on raw",
+            )
         )
         points = tuple((cell.entry, float(rng.uniform(5, 60)), cell.share) for cell in mine if cell.share is not None)
         predictions.append(Prediction("rankme", best.task, points, 0.33, 0.5))
         predictions.append(Prediction("std", best.task, points, None, None, "all values are equal"))
     models = (*objectives, "LightGBM raw")
     ranks = tuple(1.2 + 0.9 * number for number in range(len(models)))
-    ranking = Ranking(models, ranks, tuple(f"{p}/{d}/{t}" for p, d, t in domains), 0.21, 2.4, (models[:3], models[2:]))
+    pairs = (
+        Pair(models[0], models[1], 3, 2, 0, 1, 0.5, 0.25, 0.75),
+        Pair(models[0], models[-1], 0, 0, 0, 0, note="no task in common"),
+    )
+    named = tuple(f"{p}/{d}/{t}" for p, d, t in domains)
+    ranking = Ranking(models, ranks, named, 0.21, 2.4, (models[:3], models[2:]), pairs=pairs)
     return Comparison(
         tuple(entries),
         tuple(cells),

@@ -11,6 +11,7 @@ from sslplug.reporting.comparison_tables import (
     cell_sheet,
     entry_sheet,
     objective_sheet,
+    pair_sheet,
     prediction_sheet,
     rank_sheet,
     task_sheet,
@@ -34,6 +35,9 @@ def test_a_task_shows_the_model_its_verdict_speaks_of(make_comparison: Make) -> 
     assert column(sheet, "up to labels") == ["10 %" if helps else "" for helps in helped]
     cell = next(one for one in comparison.cells if one.entry == comparison.verdicts[0].entry)
     assert column(sheet, "pretrained")[0] == f"{cell.mean:.4f} [{cell.low:.4f}, {cell.high:.4f}]"
+    verdict = comparison.verdicts[0]
+    assert column(sheet, "by")[0] == f"{verdict.size:+.4f} [{verdict.low:+.4f}, {verdict.high:+.4f}]"
+    assert column(sheet, "than")[0] == "lightgbm on raw"
     assert {field.entry for field in sheet.rows[0] if field.text.startswith("0.")} == {cell.entry}
 
 
@@ -64,7 +68,13 @@ def test_ranks_give_letters_to_groups(make_comparison: Make) -> None:
     assert column(sheet, "group") == ["a", "a", "a b", "b", "b"]
     assert "p 0.21" in sheet.note
     assert "Critical difference (Nemenyi, 5 %): 2.40" in sheet.note
-    assert rank_sheet(replace(comparison, ranking=None)) is None
+    pairs = pair_sheet(comparison)
+    assert pairs is not None
+    assert [field.text for field in pairs.rows[0]] == ["infonce", "vicreg", "3", "2", "0", "1", "+0.50", "0.25", "0.75", ""]
+    assert column(pairs, "p (Holm)") == ["0.75", "-"]
+    without = replace(comparison, ranking=None)
+    assert rank_sheet(without) is None
+    assert pair_sheet(without) is None
 
 
 def test_the_other_tables_hold_what_the_comparison_says(make_comparison: Make) -> None:
