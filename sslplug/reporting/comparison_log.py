@@ -190,6 +190,6 @@ def write_comparison(logdir: Path, name: str, rows: Sequence[TableRow]) -> None:
     writer: Any = SummaryWriter(str(logdir / name))
     try:
         for (tag, step), mean in points.items():
-            writer.addscalar(tag, mean, step)
+            writer.add_scalar(tag, mean, step)
     finally:
         writer.close()
