@@ -42,7 +42,7 @@ tbody th{font-weight:400}
 thead th{white-space:nowrap;border-bottom:2px solid var(--quiet)}
 .n{text-align:right;white-space:nowrap}
 .n a{color:inherit;text-decoration-style:dotted;text-decoration-color:var(--quiet);text-underline-offset:.2em}
-td:not(.n) a,th a{display:inline-block;min-width:min(15rem,50vw)}
+td:not(.n) a,th a{display:inline-block;min-width:min(12rem,50vw)}
 article{background:var(--soft);border-radius:.4rem;padding:1rem 1.2rem;margin:1rem 0;scroll-margin-top:1rem}
 article p{margin:.4rem 0}
 article:target{outline:2px solid var(--link)}

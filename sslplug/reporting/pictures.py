@@ -13,7 +13,7 @@ from sslplug.reporting.drawing.critical_difference import rank_diagram
 from sslplug.reporting.drawing.heat_map import Heat, heat_map
 from sslplug.reporting.drawing.scatter import Cloud, scatter
 from sslplug.reporting.drawing.shapes import Drawing
-from sslplug.reporting.objective_view import TREES, best_cells, better, models, tasks, trees_share
+from sslplug.reporting.objective_view import TREES, best_cells, better, model_of, models, tasks, trees_share
 from sslplug.reporting.table import ControlRow, TableRow
 
 OUTCOMES = {1: "win", 0: "tie", -1: "loss"}
@@ -106,7 +106,11 @@ def _labels(comparison: Comparison, task: str) -> list[Picture]:
     bar: dict[float, ControlRow] = {}
     for cell in cells:
         rows = first_probe(named[cell.entry], cell)
-        lines.append(Line(cell.entry, _points({row.fraction: row for row in rows}), not lines, band=not lines))
+        colour: int | None = models(comparison).index(model_of(named[cell.entry]))  # of an objective in every chart
+        if colour in {line.colour for line in lines}:
+            colour = None
+        points = _points({row.fraction: row for row in rows})
+        lines.append(Line(cell.entry, points, strong=not lines, band=not lines, colour=colour))
         for row in rows:
             for control in row.controls:
                 if control.name == BAR and (row.fraction not in bar or control.n > bar[row.fraction].n):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sslplug.reporting.comparison import Comparison
-from sslplug.reporting.drawing.shapes import Box, Mark, Words
+from sslplug.reporting.drawing.shapes import Box, Mark, Stroke, Words
 from sslplug.reporting.objective_view import best_cell, best_cells, models, trees_share
 from sslplug.reporting.pictures import Picture, pictures
 
@@ -71,6 +71,33 @@ def test_label_curves_hold_the_trees_and_every_entry_up_to_a_dozen(make_comparis
     many = named(make_comparison(objectives=tuple(f"o{number}" for number in range(15))))["labels-graph_digits_digit"]
     assert sum(word.startswith("graph/default-digits (") for word in words(many)) == 12
     assert "Drawn are the best 12 of 15 entries" in many.caption
+
+
+def test_an_objective_has_one_colour_in_every_chart_and_two_of_its_entries_differ(make_comparison: Make) -> None:
+    comparison = make_comparison()
+    found = named(comparison)
+
+    def colours(task: str) -> dict[str, str]:
+        legend = [
+            shape for shape in found[f"labels-{task}"].drawing.shapes if isinstance(shape, Words) and "=" in shape.text
+        ]
+        lines = [shape for shape in found[f"labels-{task}"].drawing.shapes if isinstance(shape, Stroke)]
+        beside = {
+            shape.text: next(one for one in lines if one.places[1][0] == shape.x - 7 and one.places[0][1] == shape.y - 4)
+            for shape in legend
+        }
+        return {text.partition("=")[2]: line.colour for text, line in beside.items()}
+
+    graph, wearable = colours("graph_digits_digit"), colours("wearable_har_activity")
+    assert graph == wearable
+    assert len(set(graph.values())) == 4
+    twin = replace(comparison.entries[0], name="graph/other (objective=infonce)")
+    cell = replace(comparison.cells[0], entry=twin.name)
+    found = named(replace(comparison, entries=(*comparison.entries, twin), cells=(*comparison.cells, cell)))
+    legend = [
+        s for s in found["labels-graph_digits_digit"].drawing.shapes if isinstance(s, Stroke) and s.places[0][0] == 528
+    ]
+    assert len({(line.colour, line.dashed) for line in legend}) == 1 + 5
 
 
 def test_one_share_of_labels_is_no_curve(make_comparison: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from sslplug.reporting.drawing.axes import Scale, axes, nice_ticks
 from sslplug.reporting.drawing.shapes import SERIES, Area, Drawing, Mark, Shape, Stroke, Words, room, series, shortened
@@ -32,6 +33,7 @@ class Line:
 
     strong  drawn thicker;  band: shows its intervals (which every dot's tip names anyhow)
     bar     what others are measured against: drawn in ink, dashed, and takes none of the colours
+    colour  the number of its colour, so that it looks the same in several charts; None: the next one
     """
 
     name: str
@@ -39,6 +41,7 @@ class Line:
     strong: bool = False
     band: bool = True
     bar: bool = False
+    colour: int | None = None
 
 
 def line_chart(lines: Sequence[Line], title: str, x_label: str, y_label: str) -> Drawing:
@@ -57,12 +60,15 @@ def line_chart(lines: Sequence[Line], title: str, x_label: str, y_label: str) ->
     down = Scale(ticks[0], ticks[-1], TOP + height, TOP)
     shapes = axes(across, down, [(x, f"{100 * x:.3g} %") for x in xs], ticks, x_label, y_label)
     names = [shortened(line.name, _LONGEST) for line in drawn]
-    colours = iter(range(len(drawn)))
+    taken = {line.colour for line in drawn}
+    colours = (number for number in count() if number not in taken)
     legend: list[Shape] = []
     over: list[Shape] = []
     for number, (line, name) in enumerate(zip(drawn, names, strict=True)):
-        place = -1 if line.bar else next(colours)
-        colour, dashed = ("ink", True) if line.bar else (series(place), place >= SERIES)
+        colour, dashed = "ink", True
+        if not line.bar:
+            place = next(colours) if line.colour is None else line.colour
+            colour, dashed = series(place), place >= SERIES
         width = 3.0 if line.strong else 1.5
         shapes += _band(line, colour, across, down)
         over += _path(line, colour, width, dashed, across, down)
