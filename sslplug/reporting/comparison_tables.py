@@ -80,9 +80,8 @@ def objective_sheet(comparison: Comparison) -> Sheet:
     rows = []
     for task in tasks(comparison):
         mine = [best.get((task, model)) for model in models(comparison)]
-        bar = next((share for cell in mine if cell for share in [trees_share(cell)] if share is not None), None)
-        shown = [_share(cell) for cell in mine]
-        rows.append((task, *shown, "-" if bar is None else percent(bar)))
+        bar = trees_share(comparison, task)
+        rows.append((task, *(_share(cell) for cell in mine), "-" if bar is None else percent(bar[0])))
     note = (
         "0: the untrained encoder, 100: the best known on this task. win, tie, loss: against LightGBM on raw features, after "
         "correction. A dash: no number, the reason is in the table of all cells or there is no run."

@@ -53,8 +53,17 @@ def better(one: Cell, other: Cell) -> bool:
     return one.mean > other.mean if one.higher_is_better else one.mean < other.mean
 
 
-def trees_share(cell: Cell) -> float | None:
-    """Where LightGBM on raw features stands on the scale of :attr:`Cell.share`; None where the scale or the trees are missing."""
-    if cell.share is None or cell.trees is None or cell.untrained is None or cell.best is None:
+def trees_share(comparison: Comparison, task: str) -> tuple[float, Cell] | None:
+    """Where LightGBM on raw features stands on the scale of :attr:`Cell.share`, and the cell whose scale it is.
+
+    Entries start from untrained encoders of their own, so scales differ: the one of the task's best cell that has one counts.
+    None where no cell has a scale and the trees' score.
+    """
+    found: Cell | None = None
+    for cell in comparison.cells:
+        known = cell.share is not None and cell.trees is not None and cell.untrained is not None and cell.best is not None
+        if cell.task == task and known and cell.best != cell.untrained and (found is None or better(cell, found)):
+            found = cell
+    if found is None or found.trees is None or found.untrained is None or found.best is None:
         return None
-    return (cell.trees - cell.untrained) / (cell.best - cell.untrained) if cell.best != cell.untrained else None
+    return (found.trees - found.untrained) / (found.best - found.untrained), found

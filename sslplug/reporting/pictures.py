@@ -49,7 +49,7 @@ def _heat(comparison: Comparison) -> list[Picture]:
         word = "" if cell.outcome is None else OUTCOMES[cell.outcome]
         cells[task, model] = Heat(cell.share, word if cell.share is not None else "no scale", _told(cell))
     for task in tasks(comparison):
-        cells[task, TREES] = _trees([cell for (one, _), cell in best.items() if one == task])
+        cells[task, TREES] = _trees(comparison, task)
     drawing = heat_map(
         tasks(comparison),
         (*models(comparison), TREES),
@@ -65,13 +65,12 @@ def _heat(comparison: Comparison) -> list[Picture]:
     return [Picture("heat-map", "objectives", drawing, caption)]
 
 
-def _trees(cells: list[Cell]) -> Heat:
-    for cell in cells:
-        share = trees_share(cell)
-        if share is not None:
-            return Heat(share, "", f"{cell.metric} {cell.trees:.4f}")
-    notes = [cell.note for cell in cells if cell.note]
-    return Heat(None, "", notes[0] if notes else "LightGBM on raw features was not judged on this task, or the gap is nil")
+def _trees(comparison: Comparison, task: str) -> Heat:
+    found = trees_share(comparison, task)
+    if found is None:
+        return Heat(None, "", "LightGBM on raw features was not judged on this task, or the gap is nil")
+    share, cell = found
+    return Heat(share, "", f"{cell.metric} {cell.trees:.4f}, on the scale of {cell.entry}")
 
 
 def _told(cell: Cell) -> str:

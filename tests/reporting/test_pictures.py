@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from sslplug.reporting.comparison import Comparison
+from sslplug.reporting.comparison_tables import objective_sheet
 from sslplug.reporting.drawing.shapes import Box, Mark, Stroke, Words
 from sslplug.reporting.objective_view import best_cell, best_cells, models, trees_share
 from sslplug.reporting.pictures import Picture, pictures
@@ -43,9 +46,14 @@ def test_the_heat_map_shows_the_best_of_an_objective_the_trees_and_why_cells_are
     assert "tabular/adult/income, vicreg: no judged run of this objective on this task" in tips
     (tip,) = (tip for tip in tips if tip.startswith("wearable/har/activity, mse"))
     assert tip.endswith("the gap is nil")
-    share = trees_share(cell)
-    assert share is not None
+    best = best_cell(comparison, cell.task)
+    assert best.trees is not None
+    assert best.untrained is not None
+    share = (best.trees - best.untrained) / (0.95 - best.untrained)
+    assert trees_share(comparison, cell.task) == (pytest.approx(share), best)
     assert f"{round(100 * share)}" in words(heat)
+    (row,) = (row for row in objective_sheet(comparison).rows if row[0].text == cell.task)
+    assert row[-1].text == f"{round(100 * share)}"
 
 
 def test_smaller_may_be_better(make_comparison: Make) -> None:
