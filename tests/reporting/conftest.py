@@ -20,10 +20,17 @@ Make = Callable[..., Comparison]
 
 @pytest.fixture
 def make_comparison(tmp_path: Path) -> Make:
-    """Makes a comparison whose run folders lie below ``tmp_path/runs``, with projector files in the first run of each entry."""
+    """Makes a comparison whose run folders lie below ``tmp_path/runs``; with projector files in an entry's first where asked."""
 
-    def make(objectives: tuple[str, ...] = OBJECTIVES, domains: tuple[tuple[str, str, str], ...] = DOMAINS) -> Comparison:
-        return comparison(tmp_path / "runs", objectives, domains)
+    def make(
+        objectives: tuple[str, ...] = OBJECTIVES,
+        domains: tuple[tuple[str, str, str], ...] = DOMAINS,
+        projector: bool = False,
+    ) -> Comparison:
+        made = comparison(tmp_path / "runs", objectives, domains)
+        for one in made.entries if projector else ():
+            project(one)
+        return made
 
     return make
 
@@ -90,16 +97,20 @@ def comparison(root: Path, objectives: tuple[str, ...], domains: tuple[tuple[str
     )
 
 
+def project(one: Entry) -> None:
+    rng = np.random.default_rng(len(one.name))
+    centres = rng.normal(size=(3, 8)) * 4
+    kinds = rng.integers(3, size=60)
+    labels = [f"{one.rows[0].task} {kind}" for kind in kinds]
+    write_projector(one.runs[0], centres[kinds] + rng.normal(size=(60, 8)), labels, 10)
+
+
 def entry(root: Path, plugin: str, data: str, task: str, objective: str, trees: float, height: float, seeds: int) -> Entry:
     name = f"{plugin}/default-{data} (objective={objective})"
     folders = tuple(root / plugin / f"default-{data}" / f"{objective}-{seed}" for seed in range(seeds))
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yaml").write_text(f"plugin: {plugin}\n")
-    rng = np.random.default_rng(len(name))
-    centres = rng.normal(size=(3, 8)) * 4
-    kinds = rng.integers(3, size=60)
-    write_projector(folders[0], centres[kinds] + rng.normal(size=(60, 8)), [f"{task} {kind}" for kind in kinds], 10)
     rows = []
     for fraction in (0.01, 0.1, 1.0):
         gain = 0.15 * (1 + np.log10(fraction) / 2)

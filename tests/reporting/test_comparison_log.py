@@ -36,7 +36,7 @@ def hparams(events: EventAccumulator, tag: str) -> HParamsPluginData:
 
 @pytest.fixture
 def log(make_comparison: Make, tmp_path: Path) -> tuple[Comparison, Path]:
-    comparison = make_comparison()
+    comparison = make_comparison(projector=True)
     write_tensorboard(tmp_path / "log", comparison)
     return comparison, tmp_path / "log" / "comparison"
 
@@ -116,7 +116,7 @@ def test_writing_again_replaces_and_leaves_others_alone(
     other = tmp_path / "log" / "graph" / "run"
     other.mkdir(parents=True)
     (other / "events.out.tfevents.1").write_text("somebody's")
-    write_tensorboard(tmp_path / "log", make_comparison(objectives=("infonce",)))
+    write_tensorboard(tmp_path / "log", make_comparison(objectives=("infonce",), projector=True))
     files = [str(file.relative_to(log[1])) for file in log[1].rglob("events.out.tfevents.*")]
     assert len(files) == 3 + 2  # an entry a domain, the trees, the summary
     assert not [file for file in files if "vicreg" in file]

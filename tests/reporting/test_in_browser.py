@@ -51,7 +51,7 @@ def screenshot(driver: Any) -> Image.Image:
 
 
 def test_tensorboard_shows_table_charts_pictures_and_projector(browser: Any, make_comparison: Make, tmp_path: Path) -> None:
-    comparison = make_comparison()
+    comparison = make_comparison(projector=True)
     write_tensorboard(tmp_path / "log", comparison)
     shown.resize(browser, 1400, 900)
     with shown.tensorboard(tmp_path / "log") as address:
