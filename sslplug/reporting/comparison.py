@@ -54,6 +54,8 @@ class Cell:
                controls and LightGBM on this task
     share      (mean - untrained) / (best - untrained): 0 the untrained encoder, 1 the best known; None where the gap is nil
     outcome    against LightGBM on raw features, by the corrected test: 1 win, 0 tie, -1 loss; None where nothing was tested
+    effect     paired Cohen's d_z against LightGBM on raw features: mean difference over its standard deviation, above 0 where
+               pretraining is better; the difference itself is mean - trees
     """
 
     task: str
@@ -70,6 +72,28 @@ class Cell:
     share: float | None = None
     outcome: int | None = None
     note: str = ""
+    effect: float | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models over tasks: Wilcoxon's signed-rank test on differences of the share of the gap closed.
+
+    n          tasks that both have a score on;  wins, ties, losses: of the first model, at reporting precision
+    effect     matched-pairs rank-biserial correlation: 1 where the first wins everywhere, -1 where the second does
+    p, p_holm  two-sided, and corrected over all pairs; None where no test is possible, ``note`` says why
+    """
+
+    first: str
+    second: str
+    n: int
+    wins: int
+    ties: int
+    losses: int
+    effect: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +103,7 @@ class Ranking:
     models     by mean rank, 1 is best;  tasks: those on which every model has a score
     p          Friedman's (Iman and Davenport's F);  difference: critical difference of mean ranks at 5 %
     groups     models that cannot be told apart, as ranges of ``models``;  note: what cannot be said, and why
+    pairs      every two models beside each other
     """
 
     models: tuple[str, ...]
@@ -88,6 +113,7 @@ class Ranking:
     difference: float | None
     groups: tuple[tuple[str, ...], ...]
     note: str = ""
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +123,7 @@ class Verdict:
     word      whether pretraining helps;  entry: the pretrained model it speaks of
     size      its gain over the best control, in the metric's unit;  labels: the largest share of labels at which it helps
     seconds   what pretraining costs;  sentence: all of it in words, with what to try next
+    low, high  interval of ``size``, at once for all entries and shares of labels of the task;  control: the best one
     """
 
     task: str
@@ -106,6 +133,9 @@ class Verdict:
     labels: float | None
     seconds: float | None
     sentence: str
+    low: float | None = None
+    high: float | None = None
+    control: str = ""
 
 
 @dataclass(frozen=True)

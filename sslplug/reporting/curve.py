@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from sslplug.reporting.chart import Line, Point, line_chart
+from sslplug.reporting.drawing.chart import Line, Point, line_chart
+from sslplug.reporting.drawing.svg import svg
 from sslplug.reporting.runfolder import write_json, write_text
 from sslplug.reporting.table import ControlRow, TableRow
 
@@ -76,11 +77,12 @@ def curve_pictures(rows: Sequence[TableRow], title: str = "") -> dict[str, str]:
                 tuple(Point(p["labels"], p["mean"], p["low"], p["high"]) for p in mine if p["model"] == model),
                 strong=model in probes,
                 band=model in probes or model == BAR,  # more bands than these hide each other
+                bar=model == BAR,
             )
             for model in dict.fromkeys(point["model"] for point in mine)
         ]
         name = re.sub(r"[^\w.-]+", "_", f"labels-{task}-{metric}.svg")
-        found[name] = line_chart(lines, f"{title or task}, 95 % intervals", "share of the labels", metric)
+        found[name] = svg(line_chart(lines, f"{title or task}, 95 % intervals", "share of the labels", metric))
     return found
 
 

@@ -26,6 +26,7 @@ from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import at_work, read_metrics, read_run, update_json, write_text
 from sslplug.reporting.tensorboard import write_hparams, write_projector
 from sslplug.stages.embeddings import write_levels
+from sslplug.stages.projection import projection
 from sslplug.stages.report import show
 from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
 from sslplug.training import checkpoint
@@ -170,12 +171,7 @@ def headline(rows: Sequence[dict[str, object]]) -> dict[str, float]:
 
 
 def _project(session: Session, folder: Path, levels: dict[str, np.ndarray]) -> None:
-    """At most 2,000 labelled rows of the first labelled task for TensorBoard's projector, evenly spaced."""
-    for task in tasks_of(Task, session.composed.tasks).values():
-        if task.members is None and task.labels.dtype.kind != "f":
-            known = np.flatnonzero(task.labels >= 0)
-            rows = known[np.linspace(0, len(known) - 1, min(2000, len(known))).astype(np.int64)]
-            names = [task.classes[label] if task.classes else str(label) for label in task.labels[rows]]
-            step = int(read_metrics(folder)["steps"])
-            write_projector(folder, levels[task.level][rows], names, step)
-            return
+    found = projection(session.composed.tasks)
+    if found is not None:
+        level, rows, labels = found
+        write_projector(folder, levels[level][rows], labels, int(read_metrics(folder)["steps"]))
