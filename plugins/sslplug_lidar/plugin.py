@@ -28,5 +28,5 @@ PLUGIN = Plugin(
     methods={**METHODS, **FLOW_METHODS},
     default_recipe="simclr-objects",
     recipes="sslplug_configs.lidar",
-    traits=frozenset({"labels"}),
+    traits=frozenset({"labels", "beats-untrained"}),
 )

@@ -13,8 +13,14 @@ import click
 @click.option("--folder", type=click.Path(path_type=Path), default=".", show_default=True, help="Where the package goes.")
 def new_plugin(name: str, kind: str, folder: Path) -> None:
     """Write an installable package for domain NAME that trains, is judged and passes `sslplug check NAME` as written."""
-    from sslplug import scaffold
+    from sslplug import discovery, scaffold
+    from sslplug.errors import UsageError
 
+    taken = next((found for found in discovery.list_plugins() if found.name == name), None)
+    if taken is not None:
+        raise UsageError(
+            f"There is a plugin named {name!r} already ({taken.label}); choose another name. Nothing was written."
+        )
     files = scaffold.new_plugin(name, kind, folder)
     for file in files:
         click.echo(str(file))

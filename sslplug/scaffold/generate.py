@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import os
 import re
@@ -29,12 +30,18 @@ _NAME = "newdomain"
 def new_plugin(name: str, kind: str, folder: Path) -> list[Path]:
     """Writes ``folder/sslplug-NAME``; returns its files. Published by one rename: there is a whole package or none.
 
-    Raises UsageError for a name that cannot be a package's, and where the folder exists; RunFolderError when the disk refuses.
+    Raises UsageError for a name that cannot be a package's or is one, and where the folder exists; RunFolderError when the disk
+    refuses.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{1,30}", name) or keyword.iskeyword(name) or name == _NAME:
+    shaped = re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) and 2 <= len(name) <= 31
+    if not shaped or keyword.iskeyword(name) or name == _NAME:
         raise UsageError(
-            f"{name!r} cannot name a plugin; expected 2 to 31 lower-case letters, digits and underscores, a letter first, such as "
-            "'spectra'."
+            f"{name!r} cannot name a plugin; expected 2 to 31 lower-case letters and digits, a letter first, single underscores "
+            "between words, and no word of Python's, such as 'spectra'."
+        )
+    if importlib.util.find_spec(f"sslplug_{name}") is not None:
+        raise UsageError(
+            f"A package sslplug_{name} is installed already; choose another name than {name!r}. Nothing was written."
         )
     if kind not in KINDS:
         raise UsageError(f"--kind {kind!r}; expected one of {', '.join(KINDS)}.")

@@ -22,4 +22,5 @@ def conformance(plugin: Any) -> Callable[..., None]:
         if not result.passed:
             pytest.fail(f"{result.sentence}\nMend: {result.mend}", pytrace=False)
 
+    test.conformance_of = plugin if isinstance(plugin, str) else plugin.name  # type: ignore[attr-defined]
     return test

@@ -50,7 +50,10 @@ sys.exit(code or run(["train", "--plugin", "{name}", *short]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_clean_code(kind: str, tmp_path: Path) -> None:
     files = new_plugin("tidy", kind, tmp_path)
-    assert {"pyproject.toml", "README.md", "ci.yml", "plugin.py", "first.yaml"} <= {file.name for file in files}
+    five = {"plugin.py", "data.py", "views.py", "encoder.py", "tasks.py"}
+    beside = {"pyproject.toml", "README.md", "ci.yml", "first.yaml", "test_conformance.py"}
+    assert five | beside <= {file.name for file in files}
+    assert len((tmp_path / "sslplug-tidy" / "tests" / "test_conformance.py").read_text().splitlines()) == 3
     judged = [
         sys.executable,
         "-m",
@@ -64,12 +67,25 @@ def test_what_is_written_is_clean_code(kind: str, tmp_path: Path) -> None:
     ]
     found = subprocess.run(judged, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stdout
+    shaped = [*judged[:3], "format", "--check", "--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
+    found = subprocess.run(shaped, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stdout
 
 
-@pytest.mark.parametrize("name", ["", "a", "Spectra", "9lives", "two words", "class", "newdomain", "../up", "a" * 40])
+@pytest.mark.parametrize(
+    "name",
+    ["", "a", "Spectra", "9lives", "two words", "class", "newdomain", "../up", "a/b", "a.b", "ends_", "a__b", "a" * 40],
+)
 def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot name a plugin"):
         new_plugin(name, "table", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "said"), [("graph", "a plugin named 'graph'"), ("configs", "A package sslplug_configs")])
+def test_names_that_are_taken_are_refused(name: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["new-plugin", name, "--folder", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

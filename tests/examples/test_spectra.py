@@ -50,9 +50,13 @@ def test_it_passes_the_kit_as_a_command_and_as_its_own_tests(site: Path) -> None
     assert found.returncode == 0, found.stdout + found.stderr
     assert "passes all" in found.stdout
     tests = site.parent / "source"
-    own = python(site, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "tests", cwd=tests)
+    own = python(site, "-m", "pytest", "-v", "-p", "no:randomly", "-p", "no:cacheprovider", cwd=tests)
     assert own.returncode == 0, own.stdout
-    assert " passed" in own.stdout
+    assert f"rootdir: {tests}" in own.stdout
+    assert "tests/test_conformance.py::test_conformance[views/distorted/input-unchanged] PASSED" in own.stdout
+    count = found.stdout.count("pass  ")
+    assert f"sslplug: {count} checks of spectra" in own.stdout  # said by the pytest plugin that sslplug brings
+    assert f"{count} passed" in own.stdout
 
 
 def test_it_trains_and_embeds_a_file_of_its_user(site: Path, tmp_path: Path) -> None:

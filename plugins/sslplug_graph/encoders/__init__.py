@@ -8,7 +8,7 @@ from types import MappingProxyType
 from sslplug.contracts import Component, tags
 from sslplug_graph.encoders import decoders, gat, gcn, gin, mlp, sage, smoothing
 
-_BRINGS = tags("level:node", "level:graph", "two-levels", "hides")
+_BRINGS = tags("level:node", "level:graph", "two-levels", "hides", "orderless")
 
 ENCODERS: Mapping[str, Component] = MappingProxyType(
     {

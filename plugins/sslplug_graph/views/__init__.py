@@ -16,6 +16,7 @@ from sslplug_graph.views.corruption import Corruption
 from sslplug_graph.views.diffusion import Diffusion
 from sslplug_graph.views.edges import EdgeDrop
 from sslplug_graph.views.masking import NodeMask
+from sslplug_graph.views.renumbered import Renumbered
 
 
 class NoOptions(Options):
@@ -41,6 +42,11 @@ class DiffusionOptions(Options):
 def _identity(options: NoOptions, spec: GraphSpec) -> Chains:
     """The clean graph."""
     return Chains(((),))
+
+
+def _reordered(options: NoOptions, spec: GraphSpec) -> Chains:
+    """Two orders of one graph."""
+    return Chains(((), (Renumbered(),)))
 
 
 def _corrupt(options: NoOptions, spec: GraphSpec) -> Chains:
@@ -90,6 +96,9 @@ VIEWS: Mapping[str, Component] = MappingProxyType(
             "Any transforms in any views",
             composed.provides,
             outputs=composed.outputs,
+        ),
+        "reordered": Component(
+            NoOptions, _reordered, "The graph, and the same with its nodes numbered backwards", tags("pair", "reordered")
         ),
         "identity": Component(NoOptions, _identity, "The graph as it is, one view"),
     }

@@ -19,12 +19,20 @@ def _of_patches(options: patch_transformer.PatchTransformerOptions) -> Tags:
 ENCODERS: Mapping[str, Component] = MappingProxyType(
     {
         "pointnet": Component(
-            pointnet.PointNetOptions, pointnet.build, "one perceptron on every point, then the maximum", tags(*_LEVELS)
+            pointnet.PointNetOptions,
+            pointnet.build,
+            "one perceptron on every point, then the maximum",
+            tags(*_LEVELS, "orderless"),
         ),
         "pointnet2": Component(
-            pointnet2.PointNet2Options, pointnet2.build, "PointNet++: PointNets on balls, coarser and back", tags(*_LEVELS)
+            pointnet2.PointNet2Options,
+            pointnet2.build,
+            "PointNet++: PointNets on balls, coarser and back",
+            tags(*_LEVELS, "orderless"),
         ),
-        "dgcnn": Component(dgcnn.DgcnnOptions, dgcnn.build, "maximum over neighbours in feature space", tags(*_LEVELS)),
+        "dgcnn": Component(
+            dgcnn.DgcnnOptions, dgcnn.build, "maximum over neighbours in feature space", tags(*_LEVELS, "orderless")
+        ),
         "patch_transformer": Component(
             patch_transformer.PatchTransformerOptions,
             patch_transformer.build,
@@ -35,7 +43,10 @@ ENCODERS: Mapping[str, Component] = MappingProxyType(
             range_image.RangeImageOptions, range_image.build, "convolutions on the sensor's range image", tags(*_LEVELS)
         ),
         "voxel_unet": Component(
-            voxel_unet.VoxelUnetOptions, voxel_unet.build, "U-Net of sparse convolutions on occupied voxels", tags(*_LEVELS)
+            voxel_unet.VoxelUnetOptions,
+            voxel_unet.build,
+            "U-Net of sparse convolutions on occupied voxels",
+            tags(*_LEVELS, "orderless"),
         ),
     }
 )

@@ -24,7 +24,7 @@ ENCODERS: Mapping[str, Component] = MappingProxyType(
             set_conv.SetConvOptions,
             set_conv.build,
             "Convolutions over nearest points, for correspondences (FLOT, SCOOP)",
-            tags("level:point", "level:cloud", "two-levels"),
+            tags("level:point", "level:cloud", "two-levels", "orderless"),
         ),
         "flow_net": Component(
             flow_net.FlowNetOptions,

@@ -46,6 +46,12 @@ VIEWS: Mapping[str, Component] = MappingProxyType(
             tags("target:complete"),
             outputs=occluded.outputs,
         ),
+        "reordered": Component(
+            composed.NoOptions,
+            composed.build_reordered,
+            "The clouds as they are, and with their points from last to first",
+            tags("pair", "reordered"),
+        ),
         "identity": Component(composed.NoOptions, composed.build_identity, "The clouds as they are, one view"),
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from pydantic import Field
 
 from sslplug.contracts import Options, Tags, View
@@ -55,6 +56,19 @@ class Identity:
         return [view_of(batch)]
 
 
+class Reordered:
+    """The clouds as they are, and with their points from last to first: what encoders that claim "orderless" are held to."""
+
+    rates: Mapping[str, float] = {}
+
+    def __call__(self, batch: Clouds, rng: Rng) -> list[View]:
+        """Both orders; nothing is random."""
+        first, last = batch.offsets[:-1], batch.offsets[1:] - 1
+        place = torch.arange(len(batch.xyz), device=batch.device)
+        rows = (first + last).repeat_interleave(batch.lengths, output_size=len(place)) - place
+        return [view_of(batch), view_of(batch.choose(rows, batch.offsets))]
+
+
 class NoOptions(Options):
     """Nothing to choose."""
 
@@ -104,6 +118,11 @@ def build_compose(options: ComposeOptions, spec: CloudSpec) -> Chains:
 def build_identity(options: NoOptions, spec: CloudSpec) -> Identity:
     """The clouds as they are."""
     return Identity()
+
+
+def build_reordered(options: NoOptions, spec: CloudSpec) -> Reordered:
+    """The clouds in two orders."""
+    return Reordered()
 
 
 def compose_tags(options: ComposeOptions) -> Tags:

@@ -21,5 +21,5 @@ PLUGIN = Plugin(
     methods=METHODS,
     default_recipe="coles-shoppers",
     recipes="sslplug_configs.events",
-    traits=frozenset({"labels"}),
+    traits=frozenset({"labels", "beats-untrained"}),
 )
