@@ -11,6 +11,8 @@ import pytest
 from sslplug import discovery, stages
 from sslplug.cli import cli
 from sslplug.recipe import describe
+from sslplug.testing.checks import TABLES, says
+from sslplug.testing.plugin_checks import TRAITS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -53,6 +55,17 @@ def test_every_recipe_is_on_its_plugins_page(pages: dict[str, str]) -> None:
         if line.state == "ok":
             for recipe in discovery.recipes_of(discovery.load(line.found.name)):
                 assert f"| `{recipe}`" in pages[f"recipes-{line.found.name}.md"]
+
+
+def test_every_check_is_on_the_page_with_its_cure(pages: dict[str, str], generator: ModuleType) -> None:
+    for table, checks in TABLES.items():
+        section = pages["conformance.md"].partition(f"## {table}: ")[2].partition("\n## ")[0]
+        for promise, check in checks.items():
+            words, mend = says(check)
+            assert words.endswith((".", ")")), (table, promise)
+            assert mend.endswith((".", ")")), (table, promise)
+            assert f"| `{promise}` | {generator.cell(words)} | {generator.cell(mend)} |" in section
+    assert all(f"| `{trait}` |" in pages["conformance.md"] for trait in TRAITS)
 
 
 def test_writing_removes_pages_that_are_gone_and_keeps_those_that_did_not_change(

@@ -1,4 +1,5 @@
-"""Reference pages made from the code at each build: the command line from click, recipes from the options' models.
+"""Reference pages made from the code at each build: the command line from click, recipes from the options' models, conformance
+from the checks' docstrings.
 
 They are written to ``docs/generated`` before Sphinx reads its sources, and are never committed: page and code cannot part.
 """
@@ -18,6 +19,8 @@ from sslplug.methods import METHODS
 from sslplug.objectives import OBJECTIVES
 from sslplug.recipe import ComponentRow, describe
 from sslplug.recipe_yaml import read_recipe
+from sslplug.testing.checks import TABLES, says
+from sslplug.testing.plugin_checks import TRAITS
 
 ENGINE = {"method": METHODS, "objective": OBJECTIVES, "probe": PROBES}
 ROLES = ("data", "views", "encoder", "decoder", "method", "objective", "probe")
@@ -104,9 +107,38 @@ def plugin_page(name: str, rows: Sequence[ComponentRow]) -> str:
     )  # fmt: skip
 
 
+HELD_TO = {
+    "plugin": "the plugin as a table of contents",
+    "recipe": "each recipe that ships",
+    "data": "the default recipe's data",
+    "views": "each view set",
+    "encoder": "each encoder",
+    "run": "the default recipe as a run of a few steps",
+}
+
+
+def conformance_page() -> str:
+    """Every check of the conformance kit: id, promise, how to mend it."""
+    count = sum(len(checks) for checks in TABLES.values())
+    lines = [
+        "# Conformance", "",
+        f"`sslplug check NAME` and `sslplug.testing.conformance` hold a plugin to {count} kinds of promises. A check's id is",
+        "`<table>/<promise>`, or `<table>/<component>/<promise>` where it is made for each component. What says nothing about a",
+        "plugin passes as \"not applicable\" with its reason. Where a part cannot be made at all, one check fails, and those",
+        "that need the part are not applicable. This page is made from the checks' own docstrings.", "",
+    ]  # fmt: skip
+    for name, checks in TABLES.items():
+        lines += [f"## {name}: {HELD_TO[name]}", ""]
+        rows = ((f"`{promise}`", *says(check)) for promise, check in checks.items())
+        lines += table(("promise", "what is promised", "how to mend it"), rows)
+    lines += ["## Traits", "", "What a plugin claims about itself as a whole, in `Plugin.traits`:", ""]
+    lines += table(("trait", "what it says"), ((f"`{trait}`", meaning) for trait, meaning in TRAITS.items()))
+    return "\n".join(lines)
+
+
 def pages() -> dict[str, str]:
     """{file name: Markdown} of every generated page."""
-    found = {"cli.md": command_page()}
+    found = {"cli.md": command_page(), "conformance.md": conformance_page()}
     names = [line.found.name for line in discovery.status() if line.state == "ok"]
     rows = {name: describe(stages.schema(name)) for name in names}
     found["recipes-engine.md"] = engine_page(next(iter(rows.values())))

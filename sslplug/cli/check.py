@@ -13,8 +13,9 @@ def check(plugin: str) -> None:
     """Hold PLUGIN against the contracts: the conformance kit; fails when one check fails."""
     from sslplug.testing.checks import check_plugin
 
-    results = check_plugin(plugin)
-    for result in results:
+    results = []
+    for result in check_plugin(plugin):
+        results.append(result)
         state = "pass" if result.passed else "FAIL"
         words = result.sentence.removeprefix(f"{result.id}: ")
         click.secho(f"{state}  {result.id}  {words}".rstrip(), fg=None if result.passed else "red")

@@ -79,9 +79,10 @@ def cases(plugin: Plugin | str) -> list[Case]:
     return list(_cases(load(plugin) if isinstance(plugin, str) else plugin))
 
 
-def check_plugin(plugin: Plugin | str) -> list[Result]:
-    """Runs every check of a plugin."""
-    return [case.result() for case in cases(plugin)]
+def check_plugin(plugin: Plugin | str) -> Iterator[Result]:
+    """Runs every check of a plugin, one after the other as they are asked for."""
+    for case in cases(plugin):
+        yield case.result()
 
 
 def says(check: Callable[..., str]) -> tuple[str, str]:

@@ -64,7 +64,7 @@ def contract(material: Material) -> str:
 def traits(material: Material) -> str:
     """Traits are words the kit knows: a misspelt claim would never be held to.
 
-    Mend: use the words of docs/conformance.md.
+    Mend: use the words of the page Conformance, or leave the claim out.
     """
     for trait in sorted(material.plugin.traits - TRAITS.keys()):
         close = difflib.get_close_matches(trait, TRAITS, n=1)
