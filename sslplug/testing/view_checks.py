@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -146,6 +147,7 @@ def tags(material: Material, name: str) -> str:
     there = {
         "pair": alike >= 2,
         "many": alike > 2,
+        "uneven": _uneven(made, material.data.level),
         "reordered": len(made) == 2,
         "masks": any(bool(mask.any()) for view in made for mask in view.mask.values()),
         "negatives": any(view.role == "negative" for view in made),
@@ -162,6 +164,12 @@ def tags(material: Material, name: str) -> str:
             if values is not None and values.is_floating_point() and values.flatten(1).shape[1] != width:
                 return f"target {target!r} is {tuple(values.shape)}; expected width {width}, as outputs says."
     return ""
+
+
+def _uneven(views: list[View], level: str) -> bool:
+    """Whether an instance has another number of rows in one view than in another."""
+    counts = [Counter(view.ids[level].tolist()) for view in views if level in view.ids]
+    return any(counts[0] != other for other in counts[1:])
 
 
 def same_number(material: Material, name: str) -> str:
