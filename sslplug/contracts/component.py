@@ -83,6 +83,7 @@ class Component:
       target:<name>       views bring ``View.targets[name]``
       reordered           two views that hold the same rows in another order, named by ids
       orderless           an encoder whose embeddings follow their rows in any order; the conformance kit holds it to that
+      beside              an encoder whose embedding of an instance depends on the instances beside it, by design
       labels              training batches carry the labels of a task's training rows (``train.labels``)
       level:<level>       the encoder brings embeddings of that level
       two-levels          the encoder brings an ``owner`` from a fine to a coarse level

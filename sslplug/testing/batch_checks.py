@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from sslplug.contracts import Order
 from sslplug.errors import SslplugError
 from sslplug.testing.global_state import global_state
-from sslplug.testing.leaves import differences, leaves, snapshot
+from sslplug.testing.leaves import differences, leaves, snapshot, whole_vectors
 from sslplug.testing.material import Material
 from sslplug.testing.once import NotApplicable
 
@@ -87,8 +87,8 @@ def ranks_join(material: Material) -> str:
     if len({len(whole), *map(len, shares)}) > 1:
         return f"two ranks count {[len(share) for share in shares]} steps; expected {len(whole)} as one process does."
     for step in range(len(whole)):
-        joined = instances(whole[step])
-        parts = [instances(share[step]) for share in shares]
+        joined = whole_vectors(whole[step])
+        parts = [whole_vectors(share[step]) for share in shares]
         for path, values in joined.items():
             both = torch.cat([part[path] for part in parts])
             if len(both) == len(values) and not torch.equal(both.sort().values, values.sort().values):
@@ -96,12 +96,6 @@ def ranks_join(material: Material) -> str:
             if len(both) < len(values):
                 return f"step {step}: two ranks hold {len(both)} {path}; expected the one-process batch's {len(values)}."
     return ""
-
-
-def instances(batch: Any) -> dict[str, Tensor]:
-    """The batch's whole-number vectors: among them the numbers of its instances."""
-    found = dict(leaves(batch))
-    return {path: v for path, v in found.items() if isinstance(v, Tensor) and v.dtype == torch.int64 and v.ndim == 1}
 
 
 def workers(material: Material) -> str:
@@ -139,7 +133,7 @@ def reshuffled(material: Material) -> str:
 
 
 def sizes(material: Material) -> str:
-    """A batch size that cannot be served is refused with a DataError, never with another error.
+    """A batch size that cannot be served is refused with a DataError, never with another error or an empty batch.
 
     Mend: check order.batch_size against the rows and the ranks, and raise sslplug.errors.DataError with what would do.
     """
@@ -147,8 +141,9 @@ def sizes(material: Material) -> str:
     for size, world in ((1, 1), (3, 2), (2 * rows + 2 if rows else 1_000_003, 1)):
         try:
             batches = material.data.batches(Order(0, 0, 0, world, size))
-            for step in range(min(len(batches), 1)):
-                batches[step]
+            first = whole_vectors(batches[0]) if len(batches) else {}
+            if first and not any(len(numbers) for numbers in first.values()):
+                return f"batch size {size} gave a batch without instances; expected a DataError, or no batch."
         except SslplugError:
             continue
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import combinations
 
 import torch
 from safetensors.torch import load, save
@@ -184,6 +185,38 @@ def single_row_views(material: Material, name: str) -> list[View]:
     return list(material.views(name)(batch, Rng.root(7)))
 
 
+def alone(passes: EncoderPasses, name: str) -> str:
+    """In eval mode an instance has one embedding, whatever instances of whatever length stand beside it.
+
+    Mend: mask padding in every sum, mean and attention, and use running statistics in eval mode; an encoder that compares
+    instances by design provides ``beside``.
+    """
+    material = passes.material
+    if "beside" in material.provided("encoder", name):
+        raise NotApplicable("it compares instances by design (tag 'beside').")
+    passes.evaluated[name].lend()
+    encoder, level = material.encoder(name).eval(), material.data.level
+    compared = 0
+    for made in material.plain_views():
+        with torch.no_grad():
+            found = [(view.ids[level], embedding(encoder, view)) for view in made if level in view.ids]
+        for (ids, by_itself), (others, together) in combinations(found, 2):
+            if level not in by_itself.levels or level not in together.levels:
+                continue
+            place = (others[None, :] == ids[:, None]).float().argmax(1)
+            shared = torch.isin(ids, others)
+            rows, again = by_itself[level][shared], together[level][place[shared]]
+            if not bool(torch.isfinite(rows).all()):
+                raise NotApplicable(f"alone, an instance has no finite embedding; encoder/{name}/single-row says so.")
+            compared += len(rows)
+            apart = float((rows - again).abs().max()) / max(float(again.abs().max()), 1e-6) if len(rows) else 0.0
+            if apart > 1e-3:
+                return f"level {level!r}: alone, an instance moves by {apart:.2g} of the largest number; expected 0.001 at most."
+    if not compared:
+        raise NotApplicable("no view set without randomness shows one instance alone and among others.")
+    return ""
+
+
 def dtype(passes: EncoderPasses, name: str) -> str:
     """Embeddings are float32, as parameters are.
 
@@ -269,6 +302,7 @@ CHECKS: Mapping[str, Callable[[EncoderPasses, str], str]] = {
     "owner": owner,
     "state-round-trip": state_round_trip,
     "single-row": single_row,
+    "alone": alone,
     "dtype": dtype,
     "device": device,
     "seeded": seeded,

@@ -54,6 +54,12 @@ def _tensor(value: Tensor, path: str) -> Iterator[tuple[str, Leaf]]:
         yield path, value
 
 
+def whole_vectors(batch: Any) -> dict[str, Tensor]:
+    """The whole-number vectors of a batch: among them the numbers of its instances."""
+    found = dict(leaves(batch))
+    return {path: v for path, v in found.items() if isinstance(v, Tensor) and v.dtype == torch.int64 and v.ndim == 1}
+
+
 def snapshot(value: Any) -> dict[str, Leaf]:
     """Copies of all leaves by path."""
     copied: dict[str, Leaf] = {}

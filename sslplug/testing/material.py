@@ -21,11 +21,15 @@ from sslplug.errors import SslplugError
 from sslplug.evaluation import embed
 from sslplug.randomness import Rng
 from sslplug.recipe import Picked, Resolved, Schema, read_recipe, resolve
+from sslplug.testing.leaves import differences, snapshot, whole_vectors
 from sslplug.testing.once import Broken, NotApplicable, Once
 from sslplug.training.loop import TrainOptions
 
 FEW = 16
 """Instances of the small batch that encoders are checked on."""
+
+SOUGHT = 400
+"""Batches of one instance that the kit looks through for one of the small batch."""
 
 
 class Material:
@@ -39,6 +43,7 @@ class Material:
         self._again = Once(self.new_data, "data/contract")
         self._clean = Once(lambda: list(self.data.rows()), "data/rows-fixed")
         self._rows = Once(self._embed_rows, "data/rows-complete")
+        self._plain = Once(self._plain_views, "data/sizes")
         self._made = {name: Once(partial(self._make, name), f"views/{name}/list") for name in plugin.views}
 
     # --- recipes ---
@@ -182,6 +187,40 @@ class Material:
     def made(self, name: str) -> Once[list[View]]:
         """The views of a small batch."""
         return self._made[name]
+
+    def plain_views(self) -> list[list[View]]:
+        """What view sets without randomness make of one instance and of a small batch: views of one number, side by side."""
+        return self._plain.lend()
+
+    def _plain_views(self) -> list[list[View]]:
+        batches = self._alone_and_among_others()
+        found = []
+        for name in self.plugin.views:
+            try:
+                made, again = (
+                    snapshot(self.made(name).lend()),
+                    snapshot(self.views(name)(self.few_instances(), Rng.root(1))),
+                )
+                if not differences(made, again):
+                    alone, together = (self.views(name)(batch, Rng.root(0)) for batch in batches)
+                    found += [list(pair) for pair in zip(alone, together, strict=True) if pair[0].role != "negative"]
+            except Exception:  # views/<name>/list and views/<name>/single-row report it
+                continue
+        return found
+
+    def _alone_and_among_others(self) -> tuple[Any, Any]:
+        """A batch of one instance, and a small batch that holds it."""
+        try:
+            singles = self.data.batches(Order(0, 0, batch_size=1))
+        except SslplugError as error:
+            raise NotApplicable(f"this data has no batch of one instance: {error}") from error
+        several = self.few_instances()
+        numbers = {path: v for path, v in whole_vectors(several).items() if len(v) == self.few}
+        for step in range(min(len(singles), SOUGHT)):
+            own = {path: v for path, v in whole_vectors(singles[step]).items() if path in numbers and len(v) == 1}
+            if own and bool(torch.stack([numbers[path] == v for path, v in own.items()]).all(0).any()):
+                return singles[step], several
+        raise NotApplicable(f"no instance of a small batch is among the first {SOUGHT} batches of one instance.")
 
     def encoder(self, name: str, seed: int = 0) -> nn.Module:
         """One of the plugin's encoders, with the same parameters every time."""

@@ -77,6 +77,11 @@ class Surprised(Clusters):
         return super().batches(order)
 
 
+class Emptied(Clusters):
+    def batches(self, order: Order) -> Sequence[ToyBatch]:
+        return super().batches(order) if order.batch_size <= len(self.cells) else [self.batch(np.zeros(0, dtype=np.int64))]
+
+
 @dataclass(frozen=True)
 class Staying(ToyBatch):
     """Leaves its numbers where they are."""
@@ -235,6 +240,7 @@ MUTANTS = [
     broken("workers", ByWorker, "batch 0 of two workers differs"),
     broken("reshuffled", NeverShuffled, "another epoch gave the same first batch"),
     broken("sizes", Surprised, "raised KeyError: 578; expected batches or a DataError"),
+    broken("sizes", Emptied, "batch size 578 gave a batch without instances"),
     broken("device", Stays, "holds .numbers elsewhere"),
     broken("dtype", NarrowRows, ".numbers is torch.int32 in rows"),
     broken("finite", Unknown, "1 numbers that are not finite at .note"),

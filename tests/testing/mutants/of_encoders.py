@@ -100,6 +100,13 @@ class NeedsCompany(Wrapped):
         return rows / (len(rows) - 1) if level == "row" else rows
 
 
+class Compares(Wrapped):
+    """Takes the batch's mean away, in eval mode too."""
+
+    def after(self, level: str, rows: torch.Tensor) -> torch.Tensor:
+        return rows - rows.mean(0)
+
+
 class Doubled(Wrapped):
     def after(self, level: str, rows: torch.Tensor) -> torch.Tensor:
         return rows.double()
@@ -138,6 +145,7 @@ MUTANTS = [
     odd("owner", OwnerOutside, "points at row .*; expected 0 to"),
     odd("state-round-trip", HiddenState, "after save and load"),
     odd("single-row", NeedsCompany, "of one instance is not finite"),
+    odd("alone", Compares, "alone, an instance moves by"),
     odd("dtype", Doubled, "torch.float64; expected torch.float32"),
     odd("device", Anywhere, "without a device"),
     odd("seeded", SeedsItself, "with two seeds, all parameters are the same"),

@@ -60,7 +60,7 @@ def with_views(views: Callable[..., Any], **changes: Any) -> Plugin:
         return views(options)
 
     crops = replace(TOY.views["crops"], build=build, **changes)
-    return replace(SMALL, views={"crops": crops, "reordered": TOY.views["reordered"]})
+    return replace(SMALL, views={**SMALL.views, "crops": crops})
 
 
 def with_encoder(encoder: Callable[..., nn.Module], name: str = "odd") -> Plugin:
@@ -100,7 +100,7 @@ def with_objective(objective: Callable[[nn.Module], nn.Module], whole: Plugin) -
 
 SMALL = replace(
     TOY,
-    views={name: TOY.views[name] for name in ("crops", "reordered")},
+    views={name: TOY.views[name] for name in ("crops", "reordered", "identity")},
     encoders={"cells": TOY.encoders["cells"]},
     traits=frozenset({"labels"}),
 )
