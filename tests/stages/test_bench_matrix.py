@@ -105,13 +105,14 @@ def test_a_recipe_written_for_an_objective_stands_in(shipping: Shipping) -> None
     )
     cells, refused = of(plugin)
     stands_in = cells["mse"].resolved
-    assert cells["mse"].recipe == "second"
+    assert (cells["mse"].recipe, stands_in.name) == ("second", "second-on-clusters")
     assert stands_in.picked["data"].options.model_dump()["rows"] == 96
     assert stands_in.to_dict()["evaluate"]["fractions"] == [0.5, 1.0]
     assert stands_in.to_dict()["evaluate"]["published"] == {}, "what others published is not this recipe's"
     assert stands_in.to_dict()["evaluate"]["splits"] == 0
     assert stands_in.to_dict()["train"]["epochs"] == 7
     assert stands_in.picked["method"].name == "masked"
+    assert cells["infonce"].resolved.name == "first"
     assert refused["cross_entropy"].recipe == "first", "a recipe that cannot work itself stands in for nothing"
     assert refused["sce"].reason.startswith("method: method 'joint' needs 'score:views'")
 
@@ -129,7 +130,7 @@ def test_for_an_objective_on_views_any_recipe_that_compares_views_stands_in(ship
     assert {cells[name].recipe for name in JOINT if name not in ("vicreg", "cosine")} == {"crops"}, (
         "the objective of a whole"
     )
-    assert cells["barlow"].overrides == ("objective=barlow", "seed=0")
+    assert cells["barlow"].overrides == ("objective=barlow", "seed=0"), "on its own data it keeps its name"
     assert cells["cosine"].recipe == "first", "it also compares predictions, so the default recipe can take it"
     assert list(refused) == ["jsd_local_global"]
 

@@ -12,7 +12,7 @@ from sslplug.training.loop import TrainOptions
 
 Budget = Literal["small", "full"]
 
-SMALL_STEPS = 100
+SMALL_STEPS = 50
 """Most optimiser steps of a small run."""
 
 SMALL_SPLITS = 2

@@ -64,7 +64,7 @@ class Runner:
         """Until everything is done or failed, or a stop is asked for. Runs at work are asked to checkpoint before this returns."""
         try:
             if self._before:
-                self._shown.tell(f"{self._before} runs are done already.", self._counts())
+                self._shown.tell(f"{self._before} of {self._total} runs are done already.", self._counts())
             while (self._queue or self._running or self._elsewhere) and not self._stop():
                 self._fill()
                 self._shown.show(self._counts())
