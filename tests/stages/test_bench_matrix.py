@@ -15,7 +15,7 @@ from sslplug.cli import run
 from sslplug.contracts import Plugin
 from sslplug.errors import UsageError
 from sslplug.recipe import resolve
-from sslplug.stages.bench.budget import SMALL_SPLITS, SMALL_STEPS, cuts
+from sslplug.stages.bench.budget import SMALL_SPLITS, SMALL_STEPS, SMALL_WARMUP, cuts
 from sslplug.stages.bench.matrix import Cell, Refused, expand
 from sslplug.stages.recipes import chosen, schema
 from sslplug.testing.toy import TOY
@@ -214,6 +214,8 @@ def test_the_small_budget_cuts_by_one_rule(toy: str) -> None:
     fits = {"fractions": [0.2, 1.0], "splits": 1}
     assert cut(train={"max_steps": SMALL_STEPS}, evaluate=fits) == []
     assert cut(train={"max_steps": SMALL_STEPS + 1}, evaluate=fits) == [steps]
+    assert cut(optim={"warmup": SMALL_WARMUP}, evaluate=fits) == [steps]
+    assert cut(optim={"warmup": SMALL_WARMUP + 1}, evaluate=fits) == [steps, f"optim.warmup={SMALL_WARMUP}"]
     assert cut(evaluate={**fits, "fractions": [1.0, 0.3, 0.02, 0.1]}) == [steps, "evaluate.fractions=[0.02, 1.0]"]
     assert cut(evaluate={**fits, "finetune": {"tune": 5}}) == [steps, "evaluate.finetune=null"]
     searching = {**fits, "probes": ["logistic", {"name": "mlp", "tune": 9}], "lightgbm": {"tune": 100}}
