@@ -16,7 +16,7 @@ from sslplug.contracts import Plugin
 from sslplug.errors import UsageError
 from sslplug.recipe import resolve
 from sslplug.stages.bench.budget import SMALL_SPLITS, SMALL_STEPS, SMALL_WARMUP, cuts
-from sslplug.stages.bench.matrix import Cell, Refused, expand
+from sslplug.stages.bench.matrix import Cell, Refused, expand, in_turn
 from sslplug.stages.recipes import chosen, schema
 from sslplug.testing.toy import TOY
 
@@ -93,6 +93,19 @@ def test_seeds_count_up_from_the_recipes_own(shipping: Shipping) -> None:
         (seed, name) for seed in (5, 6, 7) for name in ("infonce", "vicreg")
     ], "a whole comparison stands after the first seed"
     assert len({cell.digest for cell in cells}) == 6
+
+
+def test_plugins_take_turns_within_a_seed() -> None:
+    def cell(plugin: str, seed: int, name: str) -> Cell:
+        return Cell(plugin, name, name, (), replace(expand(TOY, [], ["own"], 1, "full")[0][0].resolved, seed=seed))
+
+    many = [cell("a", seed, name) for seed in (3, 4) for name in "xyz"]
+    few = [cell("b", seed, name) for seed in (0, 1) for name in "uv"]
+    turns = [(one.plugin, one.resolved.seed, one.recipe) for one in in_turn([*many, *few])]
+    assert turns == [
+        ("a", 3, "x"), ("b", 0, "u"), ("a", 3, "y"), ("b", 0, "v"), ("a", 3, "z"),
+        ("a", 4, "x"), ("b", 1, "u"), ("a", 4, "y"), ("b", 1, "v"), ("a", 4, "z"),
+    ]  # fmt: skip
 
 
 def test_a_recipe_written_for_an_objective_stands_in(shipping: Shipping) -> None:

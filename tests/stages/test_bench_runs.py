@@ -213,6 +213,69 @@ def cells(file: Path) -> tuple[Cell, ...]:
     return stages.matrix("toy", recipes=[str(file)], objectives=["infonce"], seeds=1, budget="full").cells
 
 
+def standing_in(monkeypatch: pytest.MonkeyPatch, code: str) -> list[Job]:
+    """Runs are processes that do nothing but this; what was started."""
+    jobs: list[Job] = []
+
+    def start(cell: Cell, claim: Any, place: Place, folder: Path | None) -> Job:
+        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        log = place.file(cell, "log")
+        log.touch()
+        jobs.append(Job(cell, claim, process, log, 0))
+        return jobs[-1]
+
+    monkeypatch.setattr(runner, "start", start)
+    return jobs
+
+
+def test_a_second_ctrl_c_kills(toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = "import signal, time, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    jobs = standing_in(monkeypatch, deaf)
+
+    def twice() -> None:
+        while not jobs:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    threading.Thread(target=twice).start()
+    assert run(bench(tmp_path / "runs", recipe(tmp_path), options=("--seeds", "1", "--objectives", "own"))) == 130
+    assert [job.process.returncode for job in jobs] == [-signal.SIGKILL]
+    assert not jobs[0].claim.is_locked
+
+
+def test_a_cell_that_another_process_gives_up_is_ours_to_do(
+    toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here the other one is at work in the run itself; its process would be none of ours."""
+    file, runs = recipe(tmp_path), tmp_path / "runs"
+    (cell,) = cells(file)
+    assert run(["train", *cell.options, "--runs", str(runs), "--device", "cpu", "--no-evaluate"]) == 0
+    (folder,) = folders(runs)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    judging = f"import pathlib; pathlib.Path({str(folder / 'metrics.json')!r}).write_text({json.dumps({**metrics, 'scores': []})!r})"
+    jobs = standing_in(monkeypatch, judging)
+    monkeypatch.setattr(runner, "_LOOK_ELSEWHERE", 0.2)
+    place = Place(runs, (), 1)
+
+    ended: list[Ended] = []
+
+    def work() -> None:
+        ended.append(Runner([cell], FoundRuns(runs, {"toy": TOY}), place, 1, lambda: False, RunsProgress()).run())
+
+    with at_work(folder):
+        threading.Thread(target=work).start()
+        time.sleep(1.0)
+        assert not jobs, "a run that another process writes was started"
+    until = time.monotonic() + 60
+    while not ended and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ended == [Ended(before=0, done=1, failed=(), left=0)]
+    assert capsys.readouterr().err.count("another process is at work on it; waiting.") == 1
+
+
 def test_where_a_cell_stands_is_told_by_the_runs_themselves(toy: str, tmp_path: Path) -> None:
     file, runs = recipe(tmp_path), tmp_path / "runs"
     (cell,) = cells(file)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,6 +112,19 @@ def expand(
             cell = Cell(plugin.name, row.recipe, row.objective, own, chosen(plugin, row.recipe, own, schema))
             cells.setdefault(cell.digest, cell)
     return list(cells.values()), refused
+
+
+def in_turn(cells: Sequence[Cell]) -> list[Cell]:
+    """Seed by seed, and within a seed a cell of each plugin in turn: soon there is a whole comparison with fewer seeds, and
+    soon it is known what each plugin's runs cost."""
+    first: dict[str, int] = {}
+    places: list[tuple[int, int]] = []
+    ranks: Counter[tuple[str, int]] = Counter()
+    for cell in cells:  # a plugin's cells come seed by seed
+        seed = cell.resolved.seed - first.setdefault(cell.plugin, cell.resolved.seed)
+        places.append((seed, ranks[cell.plugin, seed]))
+        ranks[cell.plugin, seed] += 1
+    return [cells[number] for number in sorted(range(len(cells)), key=places.__getitem__)]
 
 
 def content(recipe: Mapping[str, Any]) -> str:
