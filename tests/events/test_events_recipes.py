@@ -15,6 +15,7 @@ PROMISED = {
     "coles-shoppers", "cpc-shoppers", "next-event-shoppers", "mlm-shoppers", "rtd-shoppers", "sop-shoppers", "hybrid-shoppers",
     "sum-shoppers", "coles-physionet", "cpc-physionet", "next-physionet", "hybrid-physionet", "sum-physionet", "coles-adfa",
     "next-adfa", "next-adfa-detection", "next-stackoverflow", "next-book-order", "coles-age", "coles-gender", "coles-rosbank",
+    "vicreg-shoppers",
 }  # fmt: skip
 FIELDS = ["department", "channel", "gap", "numbers"]
 SMALL_WRITER = {"width": 8, "layers": 1}

@@ -15,8 +15,8 @@ from sslplug.cli import run
 from sslplug.contracts import Plugin
 from sslplug.errors import UsageError
 from sslplug.recipe import resolve
-from sslplug.stages.bench.budget import SMALL_SPLITS, SMALL_STEPS, cuts
-from sslplug.stages.bench.matrix import Cell, Refused, expand
+from sslplug.stages.bench.budget import SMALL_SPLITS, SMALL_STEPS, SMALL_WARMUP, cuts
+from sslplug.stages.bench.matrix import Cell, Refused, expand, in_turn
 from sslplug.stages.recipes import chosen, schema
 from sslplug.testing.toy import TOY
 
@@ -95,6 +95,19 @@ def test_seeds_count_up_from_the_recipes_own(shipping: Shipping) -> None:
     assert len({cell.digest for cell in cells}) == 6
 
 
+def test_plugins_take_turns_within_a_seed() -> None:
+    def cell(plugin: str, seed: int, name: str) -> Cell:
+        return Cell(plugin, name, name, (), replace(expand(TOY, [], ["own"], 1, "full")[0][0].resolved, seed=seed))
+
+    many = [cell("a", seed, name) for seed in (3, 4) for name in "xyz"]
+    few = [cell("b", seed, name) for seed in (0, 1) for name in "uv"]
+    turns = [(one.plugin, one.resolved.seed, one.recipe) for one in in_turn([*many, *few])]
+    assert turns == [
+        ("a", 3, "x"), ("b", 0, "u"), ("a", 3, "y"), ("b", 0, "v"), ("a", 3, "z"),
+        ("a", 4, "x"), ("b", 1, "u"), ("a", 4, "y"), ("b", 1, "v"), ("a", 4, "z"),
+    ]  # fmt: skip
+
+
 def test_a_recipe_written_for_an_objective_stands_in(shipping: Shipping) -> None:
     """On the default recipe's data and judged as it is, with all else its own."""
     judged = {"fractions": [0.5, 1.0], "published": {"x": 0.9}}
@@ -105,13 +118,14 @@ def test_a_recipe_written_for_an_objective_stands_in(shipping: Shipping) -> None
     )
     cells, refused = of(plugin)
     stands_in = cells["mse"].resolved
-    assert cells["mse"].recipe == "second"
+    assert (cells["mse"].recipe, stands_in.name) == ("second", "second-on-clusters")
     assert stands_in.picked["data"].options.model_dump()["rows"] == 96
     assert stands_in.to_dict()["evaluate"]["fractions"] == [0.5, 1.0]
     assert stands_in.to_dict()["evaluate"]["published"] == {}, "what others published is not this recipe's"
     assert stands_in.to_dict()["evaluate"]["splits"] == 0
     assert stands_in.to_dict()["train"]["epochs"] == 7
     assert stands_in.picked["method"].name == "masked"
+    assert cells["infonce"].resolved.name == "first"
     assert refused["cross_entropy"].recipe == "first", "a recipe that cannot work itself stands in for nothing"
     assert refused["sce"].reason.startswith("method: method 'joint' needs 'score:views'")
 
@@ -129,7 +143,7 @@ def test_for_an_objective_on_views_any_recipe_that_compares_views_stands_in(ship
     assert {cells[name].recipe for name in JOINT if name not in ("vicreg", "cosine")} == {"crops"}, (
         "the objective of a whole"
     )
-    assert cells["barlow"].overrides == ("objective=barlow", "seed=0")
+    assert cells["barlow"].overrides == ("objective=barlow", "seed=0"), "on its own data it keeps its name"
     assert cells["cosine"].recipe == "first", "it also compares predictions, so the default recipe can take it"
     assert list(refused) == ["jsd_local_global"]
 
@@ -213,6 +227,8 @@ def test_the_small_budget_cuts_by_one_rule(toy: str) -> None:
     fits = {"fractions": [0.2, 1.0], "splits": 1}
     assert cut(train={"max_steps": SMALL_STEPS}, evaluate=fits) == []
     assert cut(train={"max_steps": SMALL_STEPS + 1}, evaluate=fits) == [steps]
+    assert cut(optim={"warmup": SMALL_WARMUP}, evaluate=fits) == [steps]
+    assert cut(optim={"warmup": SMALL_WARMUP + 1}, evaluate=fits) == [steps, f"optim.warmup={SMALL_WARMUP}"]
     assert cut(evaluate={**fits, "fractions": [1.0, 0.3, 0.02, 0.1]}) == [steps, "evaluate.fractions=[0.02, 1.0]"]
     assert cut(evaluate={**fits, "finetune": {"tune": 5}}) == [steps, "evaluate.finetune=null"]
     searching = {**fits, "probes": ["logistic", {"name": "mlp", "tune": 9}], "lightgbm": {"tune": 100}}

@@ -17,7 +17,7 @@ from sslplug.reporting.runs_progress import RunsProgress
 from sslplug.stages.bench.budget import Budget
 from sslplug.stages.bench.found import FoundRuns
 from sslplug.stages.bench.job import Place, command
-from sslplug.stages.bench.matrix import OWN, Cell, Refused, expand
+from sslplug.stages.bench.matrix import OWN, Cell, Refused, expand, in_turn
 from sslplug.stages.bench.runner import Runner
 from sslplug.stages.interrupt import listening
 from sslplug.stages.report import compare
@@ -62,9 +62,7 @@ def matrix(plugin: str | None, *, recipes: Sequence[str], objectives: Sequence[s
                 raise
             made, no = [], [Refused(name, one.default_recipe, "", str(error))]
         cells, refused = cells + made, refused + no
-    first = {one: min(cell.resolved.seed for cell in cells if cell.plugin == one) for one in {cell.plugin for cell in cells}}
-    cells.sort(key=lambda cell: cell.resolved.seed - first[cell.plugin])  # stable: a whole comparison after the first seed
-    return Matrix(plugins, tuple(cells), tuple(refused))
+    return Matrix(plugins, tuple(in_turn(cells)), tuple(refused))
 
 
 def bench(

@@ -9,11 +9,15 @@ from typing import Any, Literal
 from sslplug.evaluation import EvaluateOptions
 from sslplug.recipe import Resolved
 from sslplug.training.loop import TrainOptions
+from sslplug.training.optim import OptimOptions
 
 Budget = Literal["small", "full"]
 
-SMALL_STEPS = 100
+SMALL_STEPS = 50
 """Most optimiser steps of a small run."""
+
+SMALL_WARMUP = 10
+"""Most steps of warm-up of a small run; a longer one would end before the rate is reached."""
 
 SMALL_SPLITS = 2
 """Most splits of each task that a small run is judged on."""
@@ -23,18 +27,21 @@ def cuts(budget: Budget, resolved: Resolved) -> list[str]:
     """The overrides that bring a recipe down to the budget; only those that change something.
 
     full    none
-    small   at most SMALL_STEPS optimiser steps and SMALL_SPLITS splits a task; of the label fractions the smallest and the
-            largest, and beside one alone a tenth of it; no search for settings, no fine-tuning. LightGBM keeps its rounds: a
-            control that was cut would flatter what it stands beside.
+    small   at most SMALL_STEPS optimiser steps, SMALL_WARMUP of them warm-up, and SMALL_SPLITS splits a task; of the label
+            fractions the smallest and the largest, and beside one alone a tenth of it; no search for settings, no fine-tuning.
+            LightGBM keeps its rounds: a control that was cut would flatter what it stands beside.
     """
     if budget == "full":
         return []
-    train, evaluate = resolved.sections["train"], resolved.sections["evaluate"]
+    train, optim, evaluate = (resolved.sections[section] for section in ("train", "optim", "evaluate"))
     assert isinstance(train, TrainOptions)  # the schema says so
+    assert isinstance(optim, OptimOptions)
     assert isinstance(evaluate, EvaluateOptions)
     found = []
     if not 0 < train.max_steps <= SMALL_STEPS:
         found.append(f"train.max_steps={SMALL_STEPS}")
+    if optim.warmup > SMALL_WARMUP:
+        found.append(f"optim.warmup={SMALL_WARMUP}")
     if not 0 < evaluate.splits <= SMALL_SPLITS:
         found.append(f"evaluate.splits={SMALL_SPLITS}")
     known = sorted(set(evaluate.fractions))

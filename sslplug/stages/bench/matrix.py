@@ -2,14 +2,16 @@
 
 By default a plugin's default recipe is trained with every objective that can stand in place of its own. For an objective that
 cannot, a recipe of the same plugin takes its place, on the default recipe's data and judged as it is: one that was written
-for this objective, else, for an objective that compares views, one that compares views. Nothing is decided here that
-``sslplug train`` would decide otherwise: a combination is refused where the recipe check refuses it.
+for this objective, else, for an objective that compares views, one that compares views. On data that is not its own it is
+called <recipe>-on-<data>. Nothing is decided here that ``sslplug train`` would decide otherwise: a combination is refused where
+the recipe check refuses it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,6 +114,19 @@ def expand(
     return list(cells.values()), refused
 
 
+def in_turn(cells: Sequence[Cell]) -> list[Cell]:
+    """Seed by seed, and within a seed a cell of each plugin in turn: soon there is a whole comparison with fewer seeds, and
+    soon it is known what each plugin's runs cost."""
+    first: dict[str, int] = {}
+    places: list[tuple[int, int]] = []
+    ranks: Counter[tuple[str, int]] = Counter()
+    for cell in cells:  # a plugin's cells come seed by seed
+        seed = cell.resolved.seed - first.setdefault(cell.plugin, cell.resolved.seed)
+        places.append((seed, ranks[cell.plugin, seed]))
+        ranks[cell.plugin, seed] += 1
+    return [cells[number] for number in sorted(range(len(cells)), key=places.__getitem__)]
+
+
 def content(recipe: Mapping[str, Any]) -> str:
     """What makes two runs the same: everything a resolved recipe says, but its line of meaning. As a line of text."""
     return json.dumps({key: value for key, value in recipe.items() if key != "about"}, sort_keys=True)
@@ -162,7 +177,14 @@ def _stand_in(plugin: Plugin, schema: Schema, default: Mapping[str, Any], instea
         if own != objective and not (_compares_views(own, schema) and _compares_views(objective, schema)):
             continue
         changes = [f"{place}={objective}"] if own != objective else []
-        changes += [f"{key}={_json(default, key)}" for key in ("data", "evaluate") if _json(raw, key) != _json(default, key)]
+        if _json(raw, "data") != _json(default, "data"):
+            data = default["data"]
+            changes += [
+                f"data={_json(default, 'data')}",
+                f"name={recipe}-on-{data if isinstance(data, str) else data['name']}",
+            ]
+        if _json(raw, "evaluate") != _json(default, "evaluate"):
+            changes.append(f"evaluate={_json(default, 'evaluate')}")
         # Rather one written for the objective, rather the objective of a whole recipe, rather one that changes less.
         found.append(((own != objective, place != _TABLE, len(changes), recipe), recipe, tuple(changes)))
     for _, recipe, overrides in sorted(found):

@@ -54,6 +54,7 @@ class Runner:
         self._before = self._done = sum(ready)
         self._queue = deque(cell for cell, done in zip(cells, ready, strict=True) if not done)
         self._elsewhere: deque[Cell] = deque()
+        self._waited: set[str] = set()
         self._running: list[Job] = []
         self._failed: list[Failure] = []
         self._deaths: Counter[str] = Counter()
@@ -64,7 +65,7 @@ class Runner:
         """Until everything is done or failed, or a stop is asked for. Runs at work are asked to checkpoint before this returns."""
         try:
             if self._before:
-                self._shown.tell(f"{self._before} runs are done already.", self._counts())
+                self._shown.tell(f"{self._before} of {self._total} runs are done already.", self._counts())
             while (self._queue or self._running or self._elsewhere) and not self._stop():
                 self._fill()
                 self._shown.show(self._counts())
@@ -91,6 +92,9 @@ class Runner:
         if claim is None or state is None or state.word == "busy":
             if claim is not None:
                 claim.release()
+            if cell.digest not in self._waited:
+                self._waited.add(cell.digest)
+                self._shown.tell(f"{cell.label}: another process is at work on it; waiting.", self._counts())
             self._elsewhere.append(cell)
             return
         if state.word == "done":
