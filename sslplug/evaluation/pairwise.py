@@ -79,7 +79,9 @@ def _pair(first: int, second: int, differences: np.ndarray, gaps: np.ndarray) ->
     effect = (favour - against) / (favour + against) if favour + against else None
     untied = int(np.count_nonzero(scaled))
     if untied < FEWEST:
-        return Pairwise(first, second, *counts, effect, None, note=f"cannot reach .05 with {untied} tasks without a tie")
+        return Pairwise(
+            first, second, *counts, effect, None, note=f"cannot reach .05: {untied} tasks without a tie, {FEWEST} are needed"
+        )
     if len(scaled) <= _ENUMERATED:
         p = float(stats.wilcoxon(scaled, zero_method="pratt", method=stats.PermutationMethod()).pvalue)
     else:

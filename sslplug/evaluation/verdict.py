@@ -44,6 +44,7 @@ class Candidate:
     controls  {"logistic on untrained": scores} of models that need no pretraining
     others    the same of further models that do: LightGBM on embeddings, other probes, fine-tuning
     seconds   what pretraining took, mean over its runs;  collapsed: whether they count as such
+    rows      what decides which rows its splits hold: only candidates of the same share controls
     """
 
     entry: str
@@ -52,6 +53,7 @@ class Candidate:
     others: Mapping[str, tuple[Score, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     collapsed: bool = False
+    rows: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Claim:
 
     gain       over the control that is best against it, positive where pretraining is better;  mean, bar: of the two
     low, high  interval of the gain at once over all claims of the task, None where ``note`` says why there is none
-    rows       training rows that the share is;  seeds: of pretraining;  widest: what makes the interval wide
+    rows       training rows that the share is;  seeds: of pretraining;  drawn: each of them drew a split of its own
+    widest     what makes the interval wide: "seeds", "splits" or "test rows"
     """
 
     entry: str
@@ -73,6 +76,7 @@ class Claim:
     high: float | None = None
     rows: int = 0
     seeds: int = 0
+    drawn: bool = False
     widest: str = ""
     note: str = ""
 
@@ -139,7 +143,9 @@ def at_share(scores: Sequence[Score], share: float) -> tuple[Score, ...]:
 def _draft(candidate: Candidate, share: float) -> Claim:
     own = at_share(candidate.scores, share)
     rows = round(float(np.mean([score.train for score in own])))
-    return Claim(candidate.entry, share, None, mean_of(own), rows=rows, seeds=len({score.seed for score in own}))
+    seeds, splits = len({score.seed for score in own}), len({score.split for score in own})
+    drawn = len({(score.split, score.seed) for score in own}) == seeds == splits
+    return Claim(candidate.entry, share, None, mean_of(own), rows=rows, seeds=seeds, drawn=drawn)
 
 
 @dataclass(frozen=True)
@@ -161,8 +167,8 @@ def _controls(candidate: Candidate, share: float, candidates: Sequence[Candidate
     own = at_share(candidate.scores, share)
     places = {(score.split, score.seed) for score in own}
     named = {name: _within(scores, share, places) for name, scores in candidate.controls.items()}
-    for other in candidates:
-        for name, all_scores in other.controls.items() if other is not candidate else ():
+    for other in (one for one in candidates if one is not candidate and one.rows == candidate.rows):
+        for name, all_scores in other.controls.items():
             scores = _within(all_scores, share, places)
             label = f"{name} of {other.entry}" if name.endswith(UNTRAINED) else name
             if label not in named and len(scores) == len(own):

@@ -51,7 +51,7 @@ def test_five_tasks_cannot_reach_significance() -> None:
     (found,) = compare_pairs(np.array([[0.9, 0.1]] * 5) + 0.01 * np.arange(5)[:, None], [True] * 5, GAPS[:5])
     assert found.p is None
     assert found.p_holm is None
-    assert "cannot reach .05 with 5 tasks" in found.note
+    assert "cannot reach .05: 5 tasks" in found.note
     assert (found.wins, found.effect) == (5, 1.0)
 
 
