@@ -352,7 +352,8 @@ class TestFit:
     def test_an_objective_that_is_missing_or_unused(self) -> None:
         without = {key: value for key, value in GOOD.items() if key != "objective"}
         assert (
-            "It comes with objective: infonce, supcon, barlow. This would work: objective: infonce." in problems(without)["method"]
+            "It comes with objective: infonce, supcon, barlow. This would work: objective: infonce."
+            in problems(without)["method"]
         )
         unused = problems({**GOOD, "method": "bootstrap"})
         assert unused["objective"].startswith("objective 'infonce' would never be used: method 'bootstrap'")
