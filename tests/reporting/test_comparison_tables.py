@@ -29,7 +29,7 @@ def test_a_task_shows_the_model_its_verdict_speaks_of(make_comparison: Make) -> 
     comparison = make_comparison()
     sheet = task_sheet(comparison)
     assert column(sheet, "task") == ["graph/digits/digit", "tabular/adult/income", "wearable/har/activity"]
-    assert column(sheet, "of") == [verdict.entry for verdict in comparison.verdicts]
+    assert column(sheet, "model") == [verdict.entry for verdict in comparison.verdicts]
     assert column(sheet, "pretraining") == [verdict.word for verdict in comparison.verdicts]
     helped = [verdict.word == "helps" for verdict in comparison.verdicts]
     assert column(sheet, "up to labels") == ["10 %" if helps else "" for helps in helped]
@@ -46,7 +46,7 @@ def test_a_task_without_a_verdict_shows_its_best(make_comparison: Make) -> None:
     sheet = task_sheet(replace(comparison, verdicts=()))
     assert column(sheet, "pretraining") == ["", "", ""]
     mine = [cell for cell in comparison.cells if cell.task == "graph/digits/digit"]
-    assert column(sheet, "of")[0] == max(mine, key=lambda cell: cell.mean).entry
+    assert column(sheet, "model")[0] == max(mine, key=lambda cell: cell.mean).entry
 
 
 def test_objectives_hold_the_heat_maps_numbers(make_comparison: Make) -> None:
