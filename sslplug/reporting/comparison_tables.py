@@ -73,6 +73,29 @@ def task_sheet(comparison: Comparison) -> Sheet:
     return sheet("Every task", columns, rows, note)
 
 
+def summary_sheet(comparison: Comparison) -> Sheet:
+    """The task table's first columns, for a reader in a hurry."""
+    whole = task_sheet(comparison)
+    wanted = ("task", "pretraining", "by", "than", "pretrained", TREES)
+    places = [whole.headings.index(heading) for heading in wanted]
+    rows = [[row[place] for place in places] for row in whole.rows]
+    columns = [(whole.headings[place], whole.numbers[place]) for place in places]
+    note = f"{size_text(comparison)}. By: the gain over the best control in the metric's unit, with its interval."
+    return sheet("Does pretraining help?", columns, rows, note)
+
+
+def size_text(comparison: Comparison) -> str:
+    """How much a comparison holds: "36 runs, 14 entries, 3 tasks of graph, tabular"."""
+    runs = sum(len(entry.runs) for entry in comparison.entries)
+    plugins = sorted({entry.plugin for entry in comparison.entries})
+    counts = (
+        _counted(runs, "run", "runs"),
+        _counted(len(comparison.entries), "entry", "entries"),
+        _counted(len(tasks(comparison)), "task", "tasks"),
+    )
+    return f"{', '.join(counts)} of {', '.join(plugins) or 'no plugin'}"
+
+
 def objective_sheet(comparison: Comparison) -> Sheet:
     """The heat map's numbers: shares of the gap between the untrained encoder and the best known, in percent."""
     best = best_cells(comparison)
@@ -244,6 +267,10 @@ def _spoken_of(comparison: Comparison, task: str, verdict: Verdict | None) -> Ce
         if verdict is not None and (cell.task, cell.entry) == (task, verdict.entry):
             return cell
     return best_cell(comparison, task)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _share(cell: Cell | None) -> Field | str:

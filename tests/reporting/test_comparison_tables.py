@@ -14,6 +14,7 @@ from sslplug.reporting.comparison_tables import (
     pair_sheet,
     prediction_sheet,
     rank_sheet,
+    summary_sheet,
     task_sheet,
     trees_sheet,
 )
@@ -47,6 +48,14 @@ def test_a_task_without_a_verdict_shows_its_best(make_comparison: Make) -> None:
     assert column(sheet, "pretraining") == ["", "", ""]
     mine = [cell for cell in comparison.cells if cell.task == "graph/digits/digit"]
     assert column(sheet, "model")[0] == max(mine, key=lambda cell: cell.mean).entry
+
+
+def test_the_summary_is_the_task_tables_first_columns_and_says_how_much_it_is_over(make_comparison: Make) -> None:
+    comparison = make_comparison()
+    short, whole = summary_sheet(comparison), task_sheet(comparison)
+    for heading in short.headings:
+        assert column(short, heading) == column(whole, heading)
+    assert short.note.startswith("27 runs, 11 entries, 3 tasks of graph, tabular, wearable.")
 
 
 def test_objectives_hold_the_heat_maps_numbers(make_comparison: Make) -> None:
