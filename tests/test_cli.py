@@ -133,7 +133,12 @@ def test_data_that_is_neither(calls: Calls, capsys: pytest.CaptureFixture[str]) 
             {"overrides": ("a=1",), "device": "auto", "data_root": None},
         ),
         (["export", "r", "-o", "out"], "export", (Path("r"), Path("out")), {}),
-        (["compare", "r", "s", "--logdir", "l"], "compare", ((Path("r"), Path("s")), Path("l")), {}),
+        (
+            ["compare", "r", "s", "--logdir", "l", "--page", "p", "--into", "a", "--into", "b"],
+            "compare",
+            ((Path("r"), Path("s")), stages.Outputs(Path("l"), page=Path("p"), into=(Path("a"), Path("b")))),
+            {},
+        ),
         (["doctor"], "doctor", (), {}),
     ],
 )

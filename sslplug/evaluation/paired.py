@@ -38,10 +38,11 @@ _SMALLEST = 1e-100
 class PairedTest:
     """What a paired comparison found.
 
-    mean        of the differences, in the metric's own unit;  low, high: its 95 % interval, None where there is none
+    mean        of the differences, in the metric's own unit;  low, high: its interval, None where there is none
     p           two-sided, None where no test is possible and ``note`` says why
     n           observations: splits where there are several, else seeds
     name        the test's name;  note: what must be said with it
+    widest      what makes most of the interval's width: "splits", "seeds" or "test rows"; "" where there is none
     """
 
     mean: float
@@ -51,6 +52,7 @@ class PairedTest:
     n: int
     name: str
     note: str = ""
+    widest: str = ""
 
 
 def row_groups(units: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -75,11 +77,14 @@ def jackknife(without: np.ndarray) -> float:
     return float((g - 1) / g * ((without - without.mean()) ** 2).sum())
 
 
-def paired_test(differences: np.ndarray, without: np.ndarray | None, train: float, test: float) -> PairedTest:
+def paired_test(
+    differences: np.ndarray, without: np.ndarray | None, train: float, test: float, alpha: float = ALPHA
+) -> PairedTest:
     """Test that the mean of (splits, seeds) ``differences`` is zero; NaN where a pair is missing.
 
     without      (G,) the mean difference with each group of test rows left out; None where the scores do not hold it
     train, test  rows a split trains and tests on, on average
+    alpha        the interval misses the true mean this often
 
     Runs whose seeds drew one split each vary in both at once: the spread between splits is all there is.
 
@@ -99,22 +104,24 @@ def paired_test(differences: np.ndarray, without: np.ndarray | None, train: floa
         return PairedTest(
             mean, None, None, None, n, name, "the scores hold no errors by rows: `sslplug evaluate` writes them"
         )
-    parts: list[tuple[float, int]] = []
+    found: dict[str, tuple[float, int]] = {}
     if splits > 1:
         shared = test / train if folds or without is None else train / test
-        parts.append((float(by_split.var(ddof=1)) * (1.0 / splits + shared), splits - 1))
+        found["splits"] = (float(by_split.var(ddof=1)) * (1.0 / splits + shared), splits - 1)
     together = splits == seeds == np.isfinite(differences).sum()
     if seeds > 1 and not together:
-        parts.append((float(by_seed.var(ddof=1)) / seeds, seeds - 1))
+        found["seeds"] = (float(by_seed.var(ddof=1)) / seeds, seeds - 1)
     if without is not None and not folds:
-        parts.append((jackknife(without), len(without) - 1))
+        found["test rows"] = (jackknife(without), len(without) - 1)
+    parts = list(found.values())
     total = sum(variance for variance, _ in parts)
     if total <= (1e-12 * mean) ** 2:
         return PairedTest(mean, None, None, min(1.0, 2.0 ** (1 - n)), n, "sign", "every pair differs by the same amount")
     if splits > 1 and not folds and without is not None:
         name = "t over splits and test rows"
-    half = _half_width(parts, ALPHA)
-    return PairedTest(mean, mean - half, mean + half, _p_value(abs(mean), parts), n, name)
+    half = _half_width(parts, alpha)
+    widest = max(found, key=lambda part: _half_width([found[part]], alpha))
+    return PairedTest(mean, mean - half, mean + half, _p_value(abs(mean), parts), n, name, widest=widest)
 
 
 def _half_width(parts: list[tuple[float, int]], alpha: float) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from sslplug.evaluation.paired import ALPHA, paired_test
+from sslplug.evaluation.paired import ALPHA, PairedTest, paired_test
 from sslplug.evaluation.score import Score
 
 _TREES = ("lightgbm", "lightgbm_tuned")
@@ -185,11 +185,37 @@ def _observations(scores: Sequence[Score]) -> dict[int, float]:
     return {key: float(np.mean(values)) for key, values in groups.items()}
 
 
-def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher: bool) -> Comparison | None:
-    """The paired comparison over the (split, seed) pairs that both sides have; None where there is no such pair."""
+@dataclass(frozen=True)
+class Pairs:
+    """Scores of two models over the (split, seed) pairs that both have: what a paired test is computed from.
+
+    differences  (splits, seeds) own minus other, NaN where a pair is missing
+    without      (G,) their mean with each group of test rows left out, None where a score does not hold it
+    train, test  rows fitted on and tested, on average;  seeds: of the pairs;  lacking: scores without a partner
+    """
+
+    differences: np.ndarray
+    without: np.ndarray | None
+    train: float
+    test: float
+    seeds: int
+    lacking: int
+
+    def tested(self, alpha: float = ALPHA) -> PairedTest:
+        """The paired test, with an interval of level 1 - alpha."""
+        return paired_test(self.differences, self.without, max(self.train, 1.0), self.test, alpha)
+
+    def observations(self) -> np.ndarray:
+        """(n,) one difference a split where there are several, with its seeds averaged, else one a seed."""
+        several = len(self.differences) > 1
+        found: np.ndarray = np.nanmean(self.differences, axis=1) if several else self.differences[0]
+        return found
+
+
+def pair(own: Sequence[Score], other: Sequence[Score]) -> Pairs | None:
+    """The common (split, seed) pairs of two models' scores in one metric; None where there is none."""
     theirs = {(score.split, score.seed): score for score in other}
     pairs = [(score, theirs[score.split, score.seed]) for score in own if (score.split, score.seed) in theirs]
-    lacking = len(own) + len(theirs) - 2 * len(pairs)
     if not pairs:
         return None
     splits = {split: row for row, split in enumerate(sorted({mine.split for mine, _ in pairs}))}
@@ -198,10 +224,19 @@ def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher:
     for mine, their in pairs:
         differences[splits[mine.split], seeds[mine.seed]] = mine.value - their.value
     train, test = (float(np.mean([getattr(mine, part) for mine, _ in pairs])) for part in ("train", "test"))
-    found = paired_test(differences, _without(pairs, list(splits)), max(train, 1.0), test)
+    lacking = len(own) + len(theirs) - 2 * len(pairs)
+    return Pairs(differences, _without(pairs, list(splits)), train, test, len(seeds), lacking)
+
+
+def _compare(own: Sequence[Score], other: Sequence[Score], control: str, higher: bool) -> Comparison | None:
+    """The paired comparison over the (split, seed) pairs that both sides have; None where there is no such pair."""
+    pairs = pair(own, other)
+    if pairs is None:
+        return None
+    found = pairs.tested()
     note = found.note
-    if lacking:
-        note = "; ".join(filter(None, [note, f"{lacking} scores without a partner left out"]))
+    if pairs.lacking:
+        note = "; ".join(filter(None, [note, f"{pairs.lacking} scores without a partner left out"]))
     better = found.mean > 0 if higher else found.mean < 0
     return Comparison(control, found.mean, better, found.low, found.high, found.p, found.n, found.name, note)
 

@@ -21,11 +21,14 @@ from sslplug.reporting.pictures import first_probe, pictures
 from sslplug.reporting.table import ControlRow, TableRow
 from sslplug.reporting.whole_folder import replace_folder
 
+SHOWN = 40
+"""How many runs TensorBoard selects by itself."""
+
 FOLDER = "comparison"
 """Where the log lies in the log directory: a folder of its own, so that the runs' own events may lie beside it."""
 
 
-def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
+def write_tensorboard(logdir: Path, comparison: Comparison) -> int:
     """Writes ``logdir/comparison``, replacing what an earlier call wrote there; other files in ``logdir`` stay.
 
     One run an entry and task holds its row of the table and its label-efficiency curve ``labels/<task>/<metric>``, with the ends
@@ -34,6 +37,7 @@ def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
     pictures and the verdicts. Steps count labels: percent, or finer where shares need it. Beside an entry's events lie its
     label curves as files (:func:`sslplug.reporting.curve.write_curve`).
 
+    Returns how many runs TensorBoard will see: of more than :data:`SHOWN` it shows none until they are selected.
     Raises UsageError where ``logdir/comparison`` is somebody else's, RunFolderError where the disk refuses.
     """
 
@@ -69,6 +73,7 @@ def write_tensorboard(logdir: Path, comparison: Comparison) -> None:
             write_curve(folder / names[entry.name], entry.rows)
 
     replace_folder(logdir / FOLDER, fill)
+    return sum(1 for _ in (logdir / FOLDER).rglob("*.comparison"))
 
 
 def step_unit(comparison: Comparison) -> int:
@@ -171,25 +176,3 @@ def _slug(words: str) -> str:
 
 def _last(task: str) -> str:
     return task.rpartition("/")[2]
-
-
-def write_comparison(logdir: Path, name: str, rows: Sequence[TableRow]) -> None:
-    """``eval/<task>/<metric>/<probe on features>`` at step = percent of labels, under ``logdir/name``.
-
-    Label fractions become a curve; every control is a curve of its own beside the pretrained encoder's.
-    """
-    from torch.utils.tensorboard import SummaryWriter
-
-    # Several probes share a control: it is one point of one curve all the same.
-    points: dict[tuple[str, int], float] = {}
-    for row in rows:
-        step = round(100 * row.fraction)
-        points[f"eval/{row.task}/{row.metric}/{row.name}", step] = row.mean
-        for control in row.controls:
-            points[f"eval/{row.task}/{row.metric}/{control.name}", step] = control.mean
-    writer: Any = SummaryWriter(str(logdir / name))
-    try:
-        for (tag, step), mean in points.items():
-            writer.add_scalar(tag, mean, step)
-    finally:
-        writer.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sslplug.reporting.comparison import Cell, Comparison, Entry, Verdict
 from sslplug.reporting.drawing.heat_map import percent
 from sslplug.reporting.objective_view import TREES, best_cell, best_cells, models, tasks, trees_share
-from sslplug.reporting.pictures import OUTCOMES
+from sslplug.reporting.pictures import OUTCOMES, sentence, tasks_text
 from sslplug.reporting.table import TableRow
 
 
@@ -42,9 +42,9 @@ def task_sheet(comparison: Comparison) -> Sheet:
     """One row a task: the verdict, the pretrained model it speaks of, and what stands beside it."""
     said = {verdict.task: verdict for verdict in comparison.verdicts}
     columns = [
-        ("task", False), ("metric", False), ("pretrained", True), ("of", False), ("untrained", True), (TREES, True),
-        ("against LightGBM", False), ("pretraining", False), ("by", True), ("than", False), ("up to labels", True),
-        ("cost, s", True),
+        ("task", False), ("pretraining", False), ("by", True), ("than", False), ("metric", False), ("pretrained", True),
+        ("untrained", True), (TREES, True), ("against LightGBM", False), ("up to labels", True), ("cost, s", True),
+        ("model", False),
     ]  # fmt: skip
     rows = []
     for task in tasks(comparison):
@@ -53,17 +53,17 @@ def task_sheet(comparison: Comparison) -> Sheet:
         rows.append(
             (
                 task,
-                cell.metric if cell.higher_is_better else f"{cell.metric} (smaller is better)",
-                Field(mean_text(cell), cell.entry, strong=True),
-                Field(cell.entry, cell.entry),
-                _number(cell.untrained, cell.entry),
-                _number(cell.trees, cell.entry),
-                "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
                 Field(verdict.word, strong=True) if verdict else "",
                 _gain(verdict, cell.entry),
                 verdict.control if verdict else "",
+                cell.metric if cell.higher_is_better else f"{cell.metric} (smaller is better)",
+                Field(mean_text(cell), cell.entry, strong=True),
+                _number(cell.untrained, cell.entry),
+                _number(cell.trees, cell.entry),
+                "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
                 "" if verdict is None or verdict.labels is None else f"{100 * verdict.labels:g} %",
                 "" if verdict is None or verdict.seconds is None else f"{verdict.seconds:.0f}",
+                Field(cell.entry, cell.entry),
             )
         )
     note = (
@@ -71,6 +71,29 @@ def task_sheet(comparison: Comparison) -> Sheet:
         "that holds for all entries and shares of labels of the task at once."
     )
     return sheet("Every task", columns, rows, note)
+
+
+def summary_sheet(comparison: Comparison) -> Sheet:
+    """The task table's first columns, for a reader in a hurry."""
+    whole = task_sheet(comparison)
+    wanted = ("task", "pretraining", "by", "than", "pretrained", TREES)
+    places = [whole.headings.index(heading) for heading in wanted]
+    rows = [[row[place] for place in places] for row in whole.rows]
+    columns = [(whole.headings[place], whole.numbers[place]) for place in places]
+    note = f"{size_text(comparison)}. By: the gain over the best control in the metric's unit, with its interval."
+    return sheet("Does pretraining help?", columns, rows, note)
+
+
+def size_text(comparison: Comparison) -> str:
+    """How much a comparison holds: "36 runs, 14 entries, 3 tasks of graph, tabular"."""
+    runs = sum(len(entry.runs) for entry in comparison.entries)
+    plugins = sorted({entry.plugin for entry in comparison.entries})
+    counts = (
+        _counted(runs, "run", "runs"),
+        _counted(len(comparison.entries), "entry", "entries"),
+        _counted(len(tasks(comparison)), "task", "tasks"),
+    )
+    return f"{', '.join(counts)} of {', '.join(plugins) or 'no plugin'}"
 
 
 def objective_sheet(comparison: Comparison) -> Sheet:
@@ -99,7 +122,7 @@ def rank_sheet(comparison: Comparison) -> Sheet | None:
         (model, f"{rank:.2f}", " ".join(_letter(number) for number, group in enumerate(groups) if model in group))
         for model, rank in zip(ranking.models, ranking.mean_ranks, strict=True)
     ]
-    said = [f"Over {len(ranking.tasks)} tasks: {', '.join(ranking.tasks)}."]
+    said = [f"Over {tasks_text(ranking)}: {', '.join(ranking.tasks)}."]
     if ranking.p is not None:
         said.append(f"Friedman's test (Iman and Davenport's F): p {ranking.p:.3g}.")
     if ranking.difference is not None:
@@ -107,7 +130,7 @@ def rank_sheet(comparison: Comparison) -> Sheet | None:
     if groups:
         said.append("Models that share a letter cannot be told apart.")
     columns = [("model", False), ("mean rank", True), ("group", False)]
-    return sheet("Mean ranks", columns, rows, " ".join([*said, ranking.note]).strip())
+    return sheet("Mean ranks", columns, rows, " ".join([*said, sentence(ranking.note)]).strip())
 
 
 def trees_sheet(comparison: Comparison) -> Sheet:
@@ -218,16 +241,14 @@ def _beside(row: TableRow, entry: Entry) -> list[tuple[Field | str, ...]]:
         if control.difference is not None:
             known = control.difference_low is not None and control.difference_high is not None
             interval = f" {interval_text(control.difference_low, control.difference_high)}" if known else ""
-            difference = f"{control.difference:+.4f}{interval}"
+            difference = f"{signed(control.difference)}{interval}"
         p = "-" if control.p_holm is None else "< 0.001" if control.p_holm < 0.001 else f"{control.p_holm:.3f}"
         mean = Field(f"{control.mean:.4f}", entry.name)
         rows.append(
             ("", "", control.name, row.metric, mean, interval_text(control.low, control.high), str(control.n), difference, p)
         )
     if row.published is not None:
-        rows.append(
-            ("", "", "published", row.metric, f"{row.published:.4f}", "", "", f"{row.mean - row.published:+.4f}", "")
-        )
+        rows.append(("", "", "published", row.metric, f"{row.published:.4f}", "", "", signed(row.mean - row.published), ""))
     return rows
 
 
@@ -248,21 +269,35 @@ def _spoken_of(comparison: Comparison, task: str, verdict: Verdict | None) -> Ce
     return best_cell(comparison, task)
 
 
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
 def _share(cell: Cell | None) -> Field | str:
     if cell is None or cell.share is None:
         return "-"
     return Field(percent(cell.share) + ("" if cell.outcome is None else f" {OUTCOMES[cell.outcome]}"), cell.entry)
 
 
-def _number(value: float | None, entry: str, form: str = ".4f") -> Field | str:
-    return "-" if value is None else Field(format(value, form), entry)
+def signed(value: float) -> str:
+    """A difference with its sign; nought has none.
+
+    >>> signed(0.25), signed(-0.00001)
+    ('+0.2500', '0.0000')
+    """
+    text = f"{value:+.4f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def _number(value: float | None, entry: str) -> Field | str:
+    return "-" if value is None else Field(f"{value:.4f}", entry)
 
 
 def _gain(verdict: Verdict | None, entry: str) -> Field | str:
     if verdict is None or verdict.size is None:
         return "-"
-    known = verdict.low is not None and verdict.high is not None
-    return Field(f"{verdict.size:+.4f}" + (f" [{verdict.low:+.4f}, {verdict.high:+.4f}]" if known else ""), entry)
+    ends = [signed(end) for end in (verdict.low, verdict.high) if end is not None]
+    return Field(signed(verdict.size) + (f" [{', '.join(ends)}]" if len(ends) == 2 else ""), entry)
 
 
 def _letter(number: int) -> str:

@@ -27,6 +27,8 @@ from sslplug.reporting.pictures import Picture, pictures
 from sslplug.reporting.runfolder import write_text
 from sslplug.reporting.whole_folder import replace_folder
 
+_INTERVAL = r"\[[-+]?[\d.]+, [-+]?[\d.]+\](?!\()"
+
 
 def write_markdown(file: Path, comparison: Comparison) -> None:
     """Publishes the text, and its pictures as SVG in ``<name of the file without ending>-figures/``, replaced whole.
@@ -86,8 +88,16 @@ def markdown_table(found: Sheet, anchors: Mapping[str, str] | None = None) -> st
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no table border, no HTML, one line."""
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", " ".join(escape(text, quote=False).split()))
+    """Text that Markdown shows as it is: no markup, no table border, no HTML, one line. Intervals, as they are no links, stay.
+
+    >>> plain("a_b [0.1, +0.2] [x](y)")
+    'a\\\\_b [0.1, +0.2] \\\\[x\\\\](y)'
+    """
+
+    def literal(found: re.Match[str]) -> str:
+        return found[0] if found[1] is None else f"\\{found[1]}"
+
+    return re.sub(rf"{_INTERVAL}|([\\`*_\[\]|~])", literal, " ".join(escape(text, quote=False).split()))
 
 
 def _field(field: Field, anchors: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from sslplug.reporting.comparison_tables import (
     pair_sheet,
     prediction_sheet,
     rank_sheet,
+    size_text,
     task_sheet,
     trees_sheet,
 )
@@ -71,27 +72,11 @@ def page_text(comparison: Comparison, folder: Path) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_SAFE}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
-        f"<title>sslplug comparison: {escape(_size(comparison))}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>sslplug comparison: {escape(size_text(comparison))}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         f'<a class="skip" href="#main">Skip to the verdicts</a>\n<header><h1>Does pretraining help?</h1>\n'
-        f"<p>{escape(_size(comparison))}, compared by sslplug.</p>\n"
+        f"<p>{escape(size_text(comparison))}, compared by sslplug.</p>\n"
         f'<nav aria-label="Contents"><ul>{contents}</ul></nav></header>\n<main id="main">\n{body}</main>\n</body>\n</html>\n'
     )
-
-
-def _size(comparison: Comparison) -> str:
-    runs = sum(len(entry.runs) for entry in comparison.entries)
-    plugins = sorted({entry.plugin for entry in comparison.entries})
-    tasks = len({cell.task for cell in comparison.cells})
-    counts = (
-        _counted(runs, "run", "runs"),
-        _counted(len(comparison.entries), "entry", "entries"),
-        _counted(tasks, "task", "tasks"),
-    )
-    return f"{', '.join(counts)} of {', '.join(plugins) or 'no plugin'}"
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _verdicts(comparison: Comparison, anchors: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sslplug.reporting.comparison import Cell, Comparison, Entry
+from sslplug.reporting.comparison import Cell, Comparison, Entry, Ranking
 from sslplug.reporting.curve import BAR
 from sslplug.reporting.drawing.chart import Line, Point, line_chart
 from sslplug.reporting.drawing.critical_difference import rank_diagram
@@ -87,10 +87,25 @@ def _ranks(comparison: Comparison) -> list[Picture]:
     ranking = comparison.ranking
     if ranking is None or not ranking.models:
         return []
-    drawing = rank_diagram(ranking, f"Mean ranks over {len(ranking.tasks)} tasks, best at the left")
+    drawing = rank_diagram(ranking, f"Mean ranks over {tasks_text(ranking)}, best at the left")
     p = "" if ranking.p is None else f"Friedman's test: p {ranking.p:.3g}. "
-    caption = f"{p}A bar joins models that Nemenyi's test cannot tell apart at 5 %. {ranking.note}"
+    bars = "" if ranking.difference is None else "A bar joins models that Nemenyi's test cannot tell apart at 5 %. "
+    caption = f"{p}{bars}{sentence(ranking.note)}"
     return [Picture("critical-difference", "ranks", drawing, caption.strip())]
+
+
+def tasks_text(ranking: Ranking) -> str:
+    """How many tasks a ranking is over."""
+    return f"{len(ranking.tasks)} task{'' if len(ranking.tasks) == 1 else 's'}"
+
+
+def sentence(note: str) -> str:
+    """A note as a sentence of its own; "" stays.
+
+    >>> sentence("one task allows no test"), sentence("")
+    ('One task allows no test.', '')
+    """
+    return note and f"{note[0].upper()}{note[1:].rstrip('.')}."
 
 
 def _labels(comparison: Comparison, task: str) -> list[Picture]:
@@ -121,7 +136,7 @@ def _labels(comparison: Comparison, task: str) -> list[Picture]:
     left = f" Drawn are the best {_MOST_LINES} of {len(lines)} entries." if len(lines) > _MOST_LINES else ""
     caption = (
         f"{'Larger' if cells[0].higher_is_better else 'Smaller'} is better. Bands are 95 % intervals of LightGBM and of the best "
-        f"entry; a dot's tip has each interval.{left}"
+        f"entry, cut at the axes; a dot's tip has each interval.{left}"
     )
     return [Picture(_slug(f"labels-{task}"), "labels", drawing, caption)]
 

@@ -14,6 +14,7 @@ from sslplug.reporting.comparison_tables import (
     objective_sheet,
     pair_sheet,
     rank_sheet,
+    summary_sheet,
     task_sheet,
     trees_sheet,
 )
@@ -42,6 +43,7 @@ def _table(make: Callable[[Comparison], Sheet | None]) -> Callable[[Comparison],
 
 BLOCKS: Mapping[str, Callable[[Comparison], str]] = {
     "tasks": _table(task_sheet),
+    "summary": _table(summary_sheet),
     "objectives": _table(objective_sheet),
     "ranks": _table(rank_sheet),
     "pairs": _table(pair_sheet),

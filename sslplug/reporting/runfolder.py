@@ -157,7 +157,7 @@ def _read_json(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunFolderError(f"{file}: cannot be read ({error.strerror}); expected a file of a whole run folder.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{file}: is damaged ({error}); restore it, or evaluate the run anew.") from error
     if not isinstance(content, dict):
         raise RunFolderError(f"{file}: holds a {type(content).__name__}; expected an object of named values.")

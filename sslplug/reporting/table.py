@@ -71,25 +71,22 @@ class TableRow:
 
 def verdict(row: TableRow) -> str:
     """One sentence: what the pretrained encoder wins, loses and cannot be told from, each with its evidence."""
-    groups: dict[str, list[str]] = {
-        "wins against": [],
-        "LOSES to": [],
-        "cannot be told from": [],
-        "was not tested against": [],
-    }
+    groups: dict[str, list[str]] = {"wins against": [], "LOSES to": [], "cannot be told from": []}
+    untested: dict[str, list[str]] = {}  # by reason: what holds for several controls is said once
     for control in row.controls:
         if control.difference is None:
-            groups["was not tested against"].append(f"{control.name} ({control.note or 'not compared'})")
+            untested.setdefault(control.note or "not compared", []).append(control.name)
             continue
         better = control.difference > 0 if row.higher_is_better else control.difference < 0
         size = f"{abs(control.difference):.4f} {'better' if better else 'worse'}" if control.difference else "equal"
         if control.p_holm is None:
-            groups["was not tested against"].append(f"{control.name} ({size}; {control.note or 'no test possible'})")
+            untested.setdefault(control.note or "no test possible", []).append(f"{control.name} ({size})")
         elif control.p_holm < ALPHA and control.difference:
             groups["wins against" if better else "LOSES to"].append(f"{control.name} ({size}, p {_p(control.p_holm)})")
         else:
             groups["cannot be told from"].append(f"{control.name} ({size}, p {_p(control.p_holm)})")
     parts = [f"{word} {' and '.join(names)}" for word, names in groups.items() if names]
+    parts += [f"was not tested against {' and '.join(names)}: {reason}" for reason, names in untested.items()]
     said = "; ".join(parts) if parts else "stands without a control"
     collapsed = f" The run COLLAPSED: {row.collapsed.removeprefix('Collapsed: ').rstrip('.')}." if row.collapsed else ""
     where = f"{row.task} ({row.protocol}{f', {100 * row.fraction:g}% of labels' if row.labelled else ''})"

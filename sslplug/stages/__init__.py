@@ -1,16 +1,19 @@
 """Stages: train, evaluate, embed, recommend, export, compare, bench. The run folder is between them; tables in memory need none."""
 
 from sslplug.stages.bench import Matrix, bench, listed, matrix
+from sslplug.stages.compare import compare
 from sslplug.stages.embeddings import embed, export
 from sslplug.stages.evaluate import evaluate
 from sslplug.stages.memory import Trained, embed_memory, fit_memory
+from sslplug.stages.publish import Outputs
 from sslplug.stages.recipes import schema
 from sslplug.stages.recommend import recommend
-from sslplug.stages.report import compare, doctor
+from sslplug.stages.report import doctor
 from sslplug.stages.train import resume, train
 
 __all__ = [
     "Matrix",
+    "Outputs",
     "Trained",
     "bench",
     "compare",

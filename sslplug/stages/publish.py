@@ -9,7 +9,7 @@ from pathlib import Path
 from sslplug.errors import UsageError
 from sslplug.reporting.comparison import Comparison
 from sslplug.reporting.comparison_json import write_comparison
-from sslplug.reporting.comparison_log import FOLDER, write_tensorboard
+from sslplug.reporting.comparison_log import FOLDER, SHOWN, write_tensorboard
 from sslplug.reporting.markdown import write_markdown
 from sslplug.reporting.page import write_page
 from sslplug.reporting.progress import say
@@ -36,8 +36,10 @@ def publish(comparison: Comparison, outputs: Outputs) -> None:
         if file is not None:
             _room(file)
     if outputs.logdir is not None:
-        write_tensorboard(outputs.logdir, comparison)
+        runs = write_tensorboard(outputs.logdir, comparison)
         say(f"TensorBoard: tensorboard --logdir {outputs.logdir} (this comparison is {outputs.logdir / FOLDER})")
+        if runs > SHOWN:
+            say(f"{runs} runs are more than the {SHOWN} that TensorBoard selects by itself: press TOGGLE ALL RUNS there.")
     for file, write, name in (
         (outputs.page, write_page, "page"),
         (outputs.markdown, write_markdown, "Markdown"),

@@ -56,7 +56,7 @@ class World:
     """One population: fixed coefficients and noise."""
 
     beta: np.ndarray
-    noise: tuple[float, float]
+    noise: tuple[float, ...]
 
     def draw(self, rng: np.random.Generator, rows: int, numbers: bool) -> tuple[list[np.ndarray], np.ndarray]:
         """Two feature sets (rows, WIDTH) and what is to be predicted."""
@@ -73,12 +73,16 @@ class World:
         turn = design.turns(rng, 400)
         weights = ridge(x @ turn, y)
         slope = np.einsum("sdw,sw->sd", turn, weights[:, :-1])
+        return float(self.expected(which, slope, weights[:, -1], design.numbers).mean())
+
+    def expected(self, which: int, slope: np.ndarray, bias: np.ndarray, numbers: bool) -> np.ndarray:
+        """(seeds,) the metric on endless new rows of set ``which`` of linear models, (seeds, WIDTH) slopes and (seeds,) biases."""
         power = (slope[:, :LATENT] ** 2).sum(1) * (1 + self.noise[which] ** 2) + (slope[:, LATENT:] ** 2).sum(1)
-        shared, bias, spread = slope[:, :LATENT] @ self.beta, weights[:, -1], 1.49 * (self.beta**2).sum()
-        if design.numbers:
-            return float(np.sqrt(power - 2 * shared + spread + bias**2).mean())
+        shared, spread = slope[:, :LATENT] @ self.beta, 1.49 * (self.beta**2).sum()
+        if numbers:
+            return np.asarray(np.sqrt(power - 2 * shared + spread + bias**2))
         rho = shared / np.sqrt(power * spread)
-        return float((0.5 - 2 * owens_t(bias / np.sqrt(power), rho / np.sqrt(1 - rho**2))).mean())
+        return np.asarray(0.5 - 2 * owens_t(bias / np.sqrt(power), rho / np.sqrt(1 - rho**2)))
 
 
 def ridge(z: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -148,6 +148,11 @@ def test_two_entries_of_one_slug_have_runs_of_their_own(make_comparison: Make, t
     assert len(list((tmp_path / "log" / "comparison" / "graph").iterdir())) == 3
 
 
+def test_runs_are_counted_as_tensorboard_will(make_comparison: Make, tmp_path: Path) -> None:
+    comparison = make_comparison(objectives=("infonce",))
+    assert write_tensorboard(tmp_path / "log", comparison) == len(comparison.cells) + 2
+
+
 def test_an_empty_comparison_leaves_an_empty_log(tmp_path: Path) -> None:
-    write_tensorboard(tmp_path, Comparison((), (), None, (), (), {}))
+    assert write_tensorboard(tmp_path, Comparison((), (), None, (), (), {})) == 0
     assert not list((tmp_path / "comparison").rglob("events*"))

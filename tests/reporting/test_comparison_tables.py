@@ -14,6 +14,7 @@ from sslplug.reporting.comparison_tables import (
     pair_sheet,
     prediction_sheet,
     rank_sheet,
+    summary_sheet,
     task_sheet,
     trees_sheet,
 )
@@ -29,7 +30,7 @@ def test_a_task_shows_the_model_its_verdict_speaks_of(make_comparison: Make) -> 
     comparison = make_comparison()
     sheet = task_sheet(comparison)
     assert column(sheet, "task") == ["graph/digits/digit", "tabular/adult/income", "wearable/har/activity"]
-    assert column(sheet, "of") == [verdict.entry for verdict in comparison.verdicts]
+    assert column(sheet, "model") == [verdict.entry for verdict in comparison.verdicts]
     assert column(sheet, "pretraining") == [verdict.word for verdict in comparison.verdicts]
     helped = [verdict.word == "helps" for verdict in comparison.verdicts]
     assert column(sheet, "up to labels") == ["10 %" if helps else "" for helps in helped]
@@ -46,7 +47,15 @@ def test_a_task_without_a_verdict_shows_its_best(make_comparison: Make) -> None:
     sheet = task_sheet(replace(comparison, verdicts=()))
     assert column(sheet, "pretraining") == ["", "", ""]
     mine = [cell for cell in comparison.cells if cell.task == "graph/digits/digit"]
-    assert column(sheet, "of")[0] == max(mine, key=lambda cell: cell.mean).entry
+    assert column(sheet, "model")[0] == max(mine, key=lambda cell: cell.mean).entry
+
+
+def test_the_summary_is_the_task_tables_first_columns_and_says_how_much_it_is_over(make_comparison: Make) -> None:
+    comparison = make_comparison()
+    short, whole = summary_sheet(comparison), task_sheet(comparison)
+    for heading in short.headings:
+        assert column(short, heading) == column(whole, heading)
+    assert short.note.startswith("27 runs, 11 entries, 3 tasks of graph, tabular, wearable.")
 
 
 def test_objectives_hold_the_heat_maps_numbers(make_comparison: Make) -> None:

@@ -31,6 +31,16 @@ def test_every_part_of_a_comparison_is_drawn(make_comparison: Make) -> None:
     assert {picture.part for picture in found.values()} == {"objectives", "ranks", "labels", "diagnostics"}
 
 
+def test_ranks_say_what_cannot_be_said(make_comparison: Make) -> None:
+    comparison = make_comparison()
+    assert comparison.ranking is not None
+    assert "Nemenyi" in named(comparison)["critical-difference"].caption
+    one = replace(comparison.ranking, tasks=("a/b/c",), p=None, difference=None, note="one task allows no test")
+    found = named(replace(comparison, ranking=one))["critical-difference"]
+    assert found.caption == "One task allows no test."
+    assert found.drawing.title == "Mean ranks over 1 task, best at the left"
+
+
 def test_nothing_is_drawn_of_nothing() -> None:
     assert pictures(Comparison((), (), None, (), (), {})) == []
 

@@ -35,16 +35,30 @@ def test_where_smaller_is_better_the_sign_turns() -> None:
 @pytest.mark.parametrize(
     ("control", "said"),
     [
-        (replace(RAW, p_holm=None, note="one split allows no test"), "(0.0500 worse; one split allows no test)"),
-        (replace(RAW, p_holm=None, difference=0.0), "(equal; no test possible)"),
-        (replace(RAW, difference=None, note="other rows"), "(other rows)"),
+        (replace(RAW, p_holm=None, note="one split allows no test"), " (0.0500 worse): one split allows no test"),
+        (replace(RAW, p_holm=None, difference=0.0), " (equal): no test possible"),
+        (replace(RAW, difference=None, note="other rows"), ": other rows"),
     ],
 )
 def test_without_a_test_nothing_is_claimed(control: ControlRow, said: str) -> None:
     sentence = verdict(replace(ROW, controls=(control,)))
-    assert f"was not tested against lightgbm on raw {said}" in sentence
+    assert f"was not tested against lightgbm on raw{said}" in sentence
     assert "LOSES" not in sentence
     assert "wins" not in sentence
+
+
+def test_a_reason_that_several_controls_share_is_said_once() -> None:
+    one = "one run allows no test"
+    controls = (
+        replace(UNTRAINED, p_holm=None, note=one),
+        replace(RAW, p_holm=None, note=one),
+        replace(BOTH, p_holm=None, note="x"),
+    )
+    said = verdict(replace(ROW, controls=controls))
+    assert said.endswith(
+        "was not tested against logistic on untrained (0.1000 better) and lightgbm on raw (0.0500 worse): one run allows no test; "
+        "was not tested against lightgbm on both (0.0100 better): x."
+    )
 
 
 def test_exactly_alpha_and_equal_means_are_no_wins() -> None:

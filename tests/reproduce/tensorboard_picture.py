@@ -1,4 +1,4 @@
-"""A picture of TensorBoard with a comparison, as the README shows it: ``tensorboard_picture.py LOGDIR OUT.png [heat-map]``.
+"""A picture of TensorBoard with a comparison, as the README shows it: ``tensorboard_picture.py LOGDIR OUT.png [TAGS [1600x900]]``.
 
 LOGDIR is what ``sslplug compare RUNS --logdir LOGDIR`` wrote. Debian's chromium and chromium-driver are needed. The browser
 reaches this machine alone: every other name is unknown to it.
@@ -6,6 +6,7 @@ reaches this machine alone: every other name is unknown to it.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -154,12 +155,18 @@ def requests(driver: Any) -> set[str]:
     return {address for address in asked if address.startswith(("http:", "https:", "ws:", "wss:"))}
 
 
-def main(logdir: Path, out: Path, tags: str = "heat-map") -> None:
-    """Writes the picture: the tab of images, with those whose tag holds ``tags`` in their actual size."""
+def _only(run: str) -> str:
+    """A selection of one run as TensorBoard keeps it in its address. By itself it selects none where there are over 40."""
+    return base64.b64encode(json.dumps({run: True}, separators=(",", ":")).encode()).decode()
+
+
+def main(logdir: Path, out: Path, tags: str = "heat-map", size: str = "1600x900") -> None:
+    """Writes the picture: the tab of images, with those whose tag matches ``tags`` in their actual size."""
     from PIL import Image
 
-    with tensorboard(logdir) as address, chromium(1280, 720) as driver:
-        driver.get(f"{address}/#images&tagFilter={tags}")
+    width, height = map(int, size.split("x"))
+    with tensorboard(logdir) as address, chromium(width, height) as driver:
+        driver.get(f"{address}/#images&runSelectionState={_only('comparison/summary')}&tagFilter={tags}")
         wait(driver, "img")
         (box,) = [one for one in deep(driver, "paper-checkbox") if one.text == "Show actual image size"]
         box.click()
@@ -168,4 +175,4 @@ def main(logdir: Path, out: Path, tags: str = "heat-map") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:5])

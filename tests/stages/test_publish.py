@@ -44,3 +44,12 @@ def test_places_that_cannot_be_are_refused_before_anything_is_written(tmp_path: 
     with pytest.raises(UsageError, match="its folder cannot be made"):
         publish(EMPTY, Outputs(logdir=tmp_path / "log", json=tmp_path / "file" / "x.json"))
     assert not (tmp_path / "log").exists()
+
+
+def test_more_runs_than_tensorboard_selects_are_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for runs, announced in ((40, False), (41, True)):
+        monkeypatch.setattr("sslplug.stages.publish.write_tensorboard", lambda logdir, comparison, runs=runs: runs)
+        publish(EMPTY, Outputs(logdir=tmp_path / "log"))
+        assert ("press TOGGLE ALL RUNS" in capsys.readouterr().err) is announced

@@ -94,9 +94,10 @@ def test_the_table_joins_seeds_and_shows_controls(
         (line,) = [line for line in shown.splitlines() if f"{share:.0%}" in line and "logistic on pretrained │" in line]
         assert f"{np.mean(values):.4f}" in line  # type: ignore[arg-type]
         assert "[" in line, "two splits give an interval"
-    events = EventAccumulator(str(tmp_path / "log" / "toy" / "crops-infonce")).Reload()
-    curve = events.Scalars("eval/cluster/accuracy/lightgbm on raw")
+    events = EventAccumulator(str(tmp_path / "log" / "comparison" / "toy" / "crops-infonce" / "cluster")).Reload()
+    curve = events.Scalars("labels/toy/clusters/cluster/accuracy")
     assert [event.step for event in curve] == [50, 100]
+    assert (tmp_path / "log" / "comparison" / "toy" / "crops-infonce" / "labels.md").is_file()
 
 
 def test_compare_of_two_recipes_prints_a_table_each(
@@ -112,7 +113,7 @@ def test_compare_of_two_recipes_prints_a_table_each(
     assert "toy/crops-infonce, seed 0" in shown
     assert "toy/second, seed 1" in shown
     for name in ("crops-infonce", "second"):
-        assert len(list((tmp_path / "log" / "toy" / name).glob("events.out.tfevents.*"))) == 1
+        assert len(list((tmp_path / "log" / "comparison" / "toy" / name).glob("*/events.out.tfevents.*"))) == 1
 
 
 def test_compare_joins_nothing_but_seeds_and_keeps_the_newer_of_one_seed(
@@ -130,7 +131,8 @@ def test_compare_joins_nothing_but_seeds_and_keeps_the_newer_of_one_seed(
     assert "toy/crops-infonce (data.rows=160), seed 0, data clusters" in shown
     assert "toy/crops-infonce (data.rows=161), seed 1, data clusters" in shown
     assert f"first: left out, {again} is a newer run of the same recipe and seed" in said
-    assert {p.name for p in (tmp_path / "log" / "toy").iterdir()} == {f"crops-infonce,data.rows={n}" for n in (160, 161)}
+    logged = tmp_path / "log" / "comparison" / "toy"
+    assert {p.name for p in logged.iterdir()} == {f"crops-infonce,data.rows={n}" for n in (160, 161)}
 
 
 def test_runs_without_a_labelled_task_are_called_so(
@@ -142,7 +144,7 @@ def test_runs_without_a_labelled_task_are_called_so(
     show([folder])
     assert f"nothing to judge. The embeddings: {folder / 'embeddings.parquet'}" in capsys.readouterr().err
     assert run(["compare", str(folder)]) == 1
-    assert "left out, its data has no task" in capsys.readouterr().err
+    assert "left out. Its data has no task" in capsys.readouterr().err
 
 
 def test_published_figures_leave_with_the_data_and_method_they_are_for(toy: str, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def rank_diagram(ranking: Ranking, title: str) -> Drawing:
         first + _LINE * half + 6,
         title,
         tuple(shapes),
-        f"Mean ranks over {len(ranking.tasks)} tasks, 1 is best: {', '.join(said)}.",
+        f"Mean ranks, 1 is best: {', '.join(said)}.",
     )
 
 

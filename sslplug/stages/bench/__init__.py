@@ -19,8 +19,9 @@ from sslplug.stages.bench.found import FoundRuns
 from sslplug.stages.bench.job import Place, command
 from sslplug.stages.bench.matrix import OWN, Cell, Refused, expand, in_turn
 from sslplug.stages.bench.runner import Runner
+from sslplug.stages.compare import compare
 from sslplug.stages.interrupt import listening
-from sslplug.stages.report import compare
+from sslplug.stages.publish import Outputs
 
 __all__ = ["Matrix", "bench", "matrix"]
 
@@ -93,7 +94,7 @@ def bench(
     for failure in ended.failed:
         say(f"failed: {failure.cell.label}\n{failure.words}\n  again: {failure.command}")
     if ended.before + ended.done:
-        compare([runs], logdir)
+        compare([runs], Outputs(logdir))
     say(
         f"{len(planned.cells)} runs: {ended.before} were done before, {ended.done} now, {len(ended.failed)} failed; "
         f"{len(planned.refused)} combinations were not attempted."
