@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sslplug.cli import run
+from sslplug.evaluation import Score
+from sslplug.recipe_yaml import write_yaml
+from sslplug.reporting.runfolder import create_run, write_environment, write_json, write_text
+from tests.stages.made_runs import MakeRun
 
 SMALL = (
     "data.rows=160", "data.splits=2", "encoder.hidden=16", "encoder.width=8", "method.projector.widths=[16, 8]",
@@ -83,3 +89,29 @@ def _seed(folder: Path) -> int:
     found = re.search(r"^seed: (\d+)$", (folder / "recipe.yaml").read_text(), re.MULTILINE)
     assert found
     return int(found.group(1))
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Writes a judged run as the stages would, of a plugin that need not exist."""
+
+    def make(scores: list[Score], seed: int = 0, name: str = "first", plugin: str = "none", **changes: Any) -> Path:
+        """``changes``: sections of the recipe, and ``metrics``."""
+        folder = create_run(tmp_path / "runs", plugin, name)
+        metrics = changes.pop("metrics", {})
+        recipe = {
+            "plugin": plugin, "name": name, "about": "", "seed": seed, "data": {"name": "rows"}, "views": {"name": "crops"},
+            "encoder": {"name": "mlp", "width": 8}, "method": {"name": "joint"}, "objective": {"name": "infonce"},
+            "evaluate": {"published": {}}, **changes,
+        }  # fmt: skip
+        write_text(folder / "recipe.yaml", write_yaml({key: value for key, value in recipe.items() if value is not None}))
+        write_environment(folder)
+        content = {
+            "format": 1, "finished": True, "seed": seed, "steps": 10, "training_seconds": 2.0, "evaluation_seconds": 1.0,
+            "collapsed": None, "data": {"name": "rows", "sha256": "0" * 64}, "diagnostics": {"diag/rankme": 5.0 + seed},
+            "scores": [asdict(score) for score in scores],
+        }  # fmt: skip
+        write_json(folder / "metrics.json", content | metrics)
+        return folder
+
+    return make
