@@ -194,12 +194,30 @@ def summary(setting: Setting, findings: Sequence[Finding]) -> dict[str, float]:
     }
 
 
+def alone(setting: Setting, seeds: range) -> float:
+    """Share of runs in which some model with some share of the labels would be called a gain by itself, as if it were all."""
+    calls = 0
+    for seed in seeds:
+        claims = [
+            replace(one, scores=tuple(score for score in one.scores if score.fraction == share))
+            for one in simulate(setting, seed)
+            for share in setting.shares
+        ]
+        calls += any(judge_pretraining([claim]).word == "helps" for claim in claims)
+    return calls / len(seeds)
+
+
 def main() -> None:
     """Print a table of settings without and with a gain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--only", default="", help="settings whose name holds this text")
+    parser.add_argument("--alone", action="store_true", help="only: how often one claim of many would be called by itself")
     arguments = parser.parse_args()
+    if arguments.alone:
+        for setting in (one for one in SETTINGS if arguments.only in one.name):
+            print(f"{setting.name:42s} {alone(setting, range(arguments.runs)):.3f}", flush=True)
+        return
     print(
         f"{'setting':42s} {'gain':>5s} {'helps':>7s} {'not':>7s} {'right':>7s} {'holds':>7s}   ({arguments.runs} runs, seeds 0..)"
     )
