@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from scipy import stats
@@ -125,15 +126,20 @@ def cliques(means: np.ndarray, difference: float) -> tuple[tuple[int, int], ...]
 def complete(known: np.ndarray, always: int | None = None) -> tuple[list[int], list[int]]:
     """(tasks, models) to rank of a (tasks, models) table of what is known: every model has a score on every task.
 
-    Models are taken in the order of how many tasks they are known on, model ``always`` first, as long as more of them make
-    a larger table: (models - 1) times the tasks that all of them share.
+    Of all sets of tasks that one model or two have in common, the one that makes the largest table is taken, with all models that
+    are known on it: (models - 1) times tasks, then more tasks. Model ``always`` is among them.
     """
-    counts = known.sum(axis=0)
-    order = sorted(range(known.shape[1]), key=lambda model: (model != always, -counts[model], model))
+    start = np.ones(len(known), dtype=bool) if always is None else known[:, always]
+    columns = [start & known[:, model] for model in range(known.shape[1])]
     best: tuple[list[int], list[int]] = ([], [])
-    for number in range(2, len(order) + 1):
-        models = sorted(order[:number])
-        tasks = np.flatnonzero(known[:, models].all(axis=1)).tolist()
-        if tasks and (len(models) - 1) * len(tasks) >= max(0, len(best[1]) - 1) * len(best[0]):
+    for first, second in combinations_with_replacement(columns, 2):
+        rows = first & second
+        models = np.flatnonzero(known[rows].all(axis=0)).tolist()
+        tasks = np.flatnonzero(rows).tolist()
+        if tasks and _size(tasks, models) > _size(*best):
             best = (tasks, models)
-    return best
+    return best if len(best[1]) > 1 else ([], [])
+
+
+def _size(tasks: Sequence[int], models: Sequence[int]) -> tuple[int, int]:
+    return max(0, len(models) - 1) * len(tasks), len(tasks)

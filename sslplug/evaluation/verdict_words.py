@@ -73,7 +73,12 @@ def _elsewhere(finding: Finding) -> list[str]:
         "does not help": "it does not help with",
         "cannot be told": "it cannot be told for",
     }
-    return [f"{said[word]} {' and '.join(found)}" for word, found in words.items() if found]
+    return [f"{said[word]} {_listed(found)}" for word, found in words.items() if found]
+
+
+def _listed(found: Sequence[str]) -> str:
+    """With commas, and "and" before the last."""
+    return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
 
 def _next(finding: Finding, spoken: Candidate, candidates: Sequence[Candidate], labelled: bool) -> str:

@@ -40,7 +40,7 @@ def show_comparison(comparison: Comparison, stream: TextIO | None = None) -> Non
             rank_sheet(comparison),
             _beside_trees(comparison),
             trees_sheet(comparison) if comparison.against_trees else None,
-            prediction_sheet(comparison) if comparison.predictions else None,
+            _predicted(comparison),
         ):
             if found is not None:
                 console.print(_table(found))
@@ -86,6 +86,19 @@ def _beside_trees(comparison: Comparison) -> Sheet | None:
         return None
     rows = tuple(row for row in found.rows if TREES in (row[0].text, row[1].text))
     return replace(found, title="Objectives and LightGBM over tasks", rows=rows) if rows else None
+
+
+def _predicted(comparison: Comparison) -> Sheet | None:
+    """Whether the diagnostics order entries as their scores do, on tasks where that can be said; None without any."""
+    known = tuple(one for one in comparison.predictions if one.tau is not None)
+    if not known:
+        return None
+    taus = [one.tau for one in known if one.tau is not None]
+    note = (
+        f"Kendall's tau of the entries of a task: above 0 on {sum(tau > 0 for tau in taus)} of {len(taus)} tasks with three "
+        f"entries or more, {sum(taus) / len(taus):+.2f} on average."
+    )
+    return replace(prediction_sheet(replace(comparison, predictions=known)), note=note)
 
 
 def _table(found: Sheet) -> Table:

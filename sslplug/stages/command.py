@@ -13,7 +13,7 @@ from sslplug.build import schema_of
 from sslplug.contracts import Plugin
 from sslplug.errors import UsageError
 from sslplug.recipe import CHOICE_SECTIONS, Schema, apply_overrides
-from sslplug.stages.recipes import chosen
+from sslplug.stages.recipes import checked, chosen
 
 _APART = ("plugin", "name", "about", "seed")
 
@@ -52,9 +52,10 @@ def _overrides(recipe: Mapping[str, Any]) -> tuple[list[str], int] | None:
             return None
         schema = schema_of(plugin)
         own = _resolved(plugin, schema, recipe, [])
+        # Options that came after the run have their defaults.
+        wanted, shipped = _said(checked(dict(recipe), [], schema, "the run's recipe").to_dict()), _said(own)
     except UsageError:
         return None
-    wanted, shipped = _said(recipe), _said(own)
     names = [
         f"{section}={_text(wanted[section]['name'])}"
         for section in CHOICE_SECTIONS

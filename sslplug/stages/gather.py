@@ -44,13 +44,14 @@ def gather(places: Iterable[Path]) -> tuple[list[JudgedRun], list[str]]:
     runs, left_out = [], []
     for folder in sorted({found for place in places for found in _below(place)}, key=lambda path: (path.name, str(path))):
         try:
-            run, said = _read(folder)
+            run, lost = _read(folder)
         except RunFolderError as error:
-            left_out.append(f"{folder}: left out. {error}")
+            said = str(error).removeprefix(f"{folder}: ")
+            left_out.append(f"{folder}: left out. {said[:1].upper()}{said[1:]}")
             continue
         runs.append(run)
-        if said:
-            left_out.append(said)
+        if lost:
+            left_out.append(lost)
     return runs, left_out
 
 

@@ -98,4 +98,6 @@ def test_the_table_to_rank_has_no_gap() -> None:
     tasks, models = complete(known, always=0)
     assert (tasks, models) == ([0, 2, 4], [0, 1, 2])
     assert complete(np.eye(3, dtype=bool)) == ([], [])
+    apart = np.array([[1, 0, 0, 1], [0, 1, 1, 1]], dtype=bool)
+    assert complete(apart, always=3) == ([1], [1, 2, 3]), "two models on one task are more than one on another"
     assert complete(np.ones((2, 3), dtype=bool)) == ([0, 1], [0, 1, 2])

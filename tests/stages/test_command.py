@@ -74,6 +74,14 @@ def test_only_what_differs_is_set(toy: str, tmp_path: Path) -> None:
     assert training_command(recipe, [3], tmp_path).endswith("--set train.epochs=2 --set seed=3")
 
 
+def test_options_that_came_after_a_run_have_their_defaults(toy: str, tmp_path: Path) -> None:
+    recipe = resolve(toy, None, ("train.epochs=2",))
+    del recipe["train"]["max_steps"]
+    (found,) = resolve_command(training_command(recipe, [0], tmp_path))
+    assert found["train"]["max_steps"] == 0
+    assert found["train"]["epochs"] == 2
+
+
 def test_a_recipe_of_ones_own_or_of_a_plugin_that_is_gone_is_named_by_its_run(toy: str, tmp_path: Path) -> None:
     recipe = resolve(toy, None, ())
     own = training_command(recipe | {"name": "mine"}, [4], tmp_path)

@@ -40,7 +40,7 @@ def score_with(**values: object) -> Callable[[Path], object]:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "still at work": (lambda run: (run / "metrics.json").unlink(), "has no metrics.json, the run did not finish"),
+    "still at work": (lambda run: (run / "metrics.json").unlink(), "Has no metrics.json, the run did not finish"),
     "trained, not judged": (edit("metrics.json", lambda text: json.dumps({**json.loads(text), "scores": 0} | {}).replace('"scores": 0', '"x": 0')), "was not judged; `sslplug resume"),
     "killed": (set_metrics(finished=False), "stopped at step 10; `sslplug resume"),
     "half written": (edit("metrics.json", lambda text: text[: len(text) // 2]), "is damaged"),
@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no finite score": (edit("metrics.json", lambda text: json.dumps(json.loads(text) | {"scores": [s | {"value": None} for s in json.loads(text)["scores"]]})), "None of its scores is a finite number"),
     "seconds in words": (set_metrics(training_seconds="long"), "training_seconds is 'long'"),
     "no environment": (lambda run: (run / "environment.json").unlink(), "environment.json: cannot be read"),
-    "torn recipe": (edit("recipe.yaml", lambda text: "a: [1"), "its recipe cannot be read"),
+    "torn recipe": (edit("recipe.yaml", lambda text: "a: [1"), "Its recipe cannot be read"),
     "recipe without plugin": (edit("recipe.yaml", lambda text: text.replace("plugin:", "plug:")), "Its recipe's plugin is None"),
     "seed in words": (edit("recipe.yaml", lambda text: text.replace("seed: 0", "seed: some")), "Its recipe's seed is 'some'"),
     "no encoder": (edit("recipe.yaml", lambda text: text.replace("encoder:", "decoder:")), "Its recipe's encoder names no component"),
