@@ -114,12 +114,13 @@ def summarise(scores: Iterable[Score]) -> list[Summary]:
     metrics keep the plain p value alone. Splits are matched by number, seeds by seed; a score without a partner is left out
     of the comparison and the note says so; a control without any common pair is not compared.
     """
-    cells: dict[tuple[str, str, str, float], dict[tuple[str, str], list[Score]]] = {}
+    cells: dict[tuple[str, str, float], dict[tuple[str, str], list[Score]]] = {}
     for score in scores:
-        place = (score.task, score.protocol, score.metric, score.fraction)
+        # Not by protocol: seeds of one recipe have one, whatever words describe the data that each drew.
+        place = (score.task, score.metric, score.fraction)
         cells.setdefault(place, defaultdict(list))[score.probe, score.features].append(score)
     primary: dict[str, str] = {}
-    for task, _, metric, _ in cells:
+    for task, metric, _ in cells:
         primary.setdefault(task, metric)
     rows = [
         _summary(place, probe, columns)
@@ -148,10 +149,10 @@ def compare_to_controls(scores: Iterable[Score]) -> list[Comparison]:
     return [comparison for row in summarise(scores) for comparison in row.comparisons]
 
 
-def _summary(place: tuple[str, str, str, float], probe: str, columns: dict[tuple[str, str], list[Score]]) -> Summary:
-    task, protocol, metric, fraction = place
+def _summary(place: tuple[str, str, float], probe: str, columns: dict[tuple[str, str], list[Score]]) -> Summary:
+    task, metric, fraction = place
     own = columns[probe, "pretrained"]
-    higher = own[0].higher_is_better
+    protocol, higher = own[0].protocol, own[0].higher_is_better
     controls, comparisons = {}, []
     for name, features in columns:
         same_probe = name == probe and features in ("untrained", "raw", "both")

@@ -125,22 +125,21 @@ def data_names(groups: Sequence[Group]) -> list[str]:
     They share one where the data has the same content and every common task is judged by the same protocol, metric and largest
     share of the labels. Where not, the options of data and evaluation in which they differ are added.
     """
-    kinds: dict[tuple[str, str], list[tuple[dict[str, object], list[int]]]] = defaultdict(list)
+    kinds: dict[tuple[str, str], list[_Kind]] = defaultdict(list)
     for number, group in enumerate(groups):
-        judged = _judged(group)
         known = kinds[group.recipe["plugin"], group.recipe["data"]["name"]]
-        for tasks, members in known:
-            if all(tasks[task] == judged[task] for task in tasks.keys() & judged.keys()):
-                tasks.update(judged)
-                members.append(number)
+        mine = _Kind(_judged(group), _contents(group), [number])
+        for kind in known:
+            if kind.agrees(mine):
+                kind.add(mine)
                 break
         else:
-            known.append((dict(judged), [number]))
+            known.append(mine)
     names = [""] * len(groups)
     for (_, data), found in kinds.items():
-        labels = differences([_options(groups[members[0]]) for _, members in found])
-        for label, (_, members) in zip(labels, found, strict=True):
-            for number in members:
+        labels = differences([_options(groups[kind.members[0]]) for kind in found])
+        for label, kind in zip(labels, found, strict=True):
+            for number in kind.members:
                 names[number] = f"{data} ({label})" if label else data
     return names
 
@@ -155,16 +154,45 @@ def first_rows(group: Group) -> dict[str, TableRow]:
     return found
 
 
+@dataclass
+class _Kind:
+    """Groups whose tasks share rows.
+
+    tasks     {task: what has to agree};  contents {seed: hash of the data}: some data are drawn by the seed
+    members   numbers of the groups
+    """
+
+    tasks: dict[str, object]
+    contents: dict[int, object]
+    members: list[int]
+
+    def agrees(self, other: _Kind) -> bool:
+        common = self.contents.keys() & other.contents.keys()
+        same = all(self.contents[seed] == other.contents[seed] for seed in common)
+        drawn = min(len(set(self.contents.values())), len(set(other.contents.values()))) > 1
+        known = bool(common) or drawn or bool(set(self.contents.values()) & set(other.contents.values()))
+        return (
+            same and known and all(self.tasks[task] == other.tasks[task] for task in self.tasks.keys() & other.tasks.keys())
+        )
+
+    def add(self, other: _Kind) -> None:
+        self.tasks.update(other.tasks)
+        self.contents.update(other.contents)
+        self.members += other.members
+
+
 def _judged(group: Group) -> dict[str, object]:
-    """What has to agree for two entries to share a task's row; the data's content is a task of its own, named ""."""
-    content = group.runs[0].record.metrics.get("data", {}).get("sha256")
-    rows = first_rows(group)
-    return {"": content} | {task: (row.protocol, row.metric, row.fraction) for task, row in rows.items()}
+    """What has to agree for two entries to share a task's row."""
+    return {task: (row.protocol, row.metric, row.fraction) for task, row in first_rows(group).items()}
+
+
+def _contents(group: Group) -> dict[int, object]:
+    return {run.seed: run.record.metrics.get("data", {}).get("sha256") for run in group.runs}
 
 
 def _options(group: Group) -> dict[str, Any]:
     found = {path: value for path, value in content(group.recipe).items() if path.startswith(("data.", "evaluate."))}
-    return found | {"content": str(group.runs[0].record.metrics.get("data", {}).get("sha256"))[:8]}
+    return found | {"content": str(next(iter(_contents(group).values())))[:8]}
 
 
 def _objective(recipe: Mapping[str, Any]) -> str:

@@ -167,6 +167,20 @@ def test_tasks_that_are_judged_otherwise_share_no_row(make_run: MakeRun, tmp_pat
     assert [len([v for v in found.verdicts if v.task == task]) for task in set(where.values())] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("words", ["", "from day"])
+def test_data_and_words_that_a_seed_draws_keep_its_runs_together(make_run: MakeRun, tmp_path: Path, words: str) -> None:
+    for name, seeds in (("a", (0, 1)), ("b", (2, 3)), ("c", (1, 2))):
+        for seed in seeds:
+            make_run(
+                beside(seed, 0.8, 0.5, 0.7, protocol=words and f"{words} {seed}"), seed, name=name,
+                metrics={"data": {"sha256": f"drawn {seed}"}},
+            )  # fmt: skip
+    found = comparison(tmp_path)
+    assert [cell.n for cell in found.cells] == [2, 2, 2]
+    assert words or len({cell.task for cell in found.cells}) == 1
+    assert [len([row for row in entry.rows if row.primary]) for entry in found.entries] == [1, 1, 1]
+
+
 def test_a_model_that_lacks_tasks_is_not_ranked_and_named(make_run: MakeRun, tmp_path: Path) -> None:
     objectives(make_run, 4, {"infonce": 0.8, "vicreg": 0.75})
     make_run(

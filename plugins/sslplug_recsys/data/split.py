@@ -50,6 +50,7 @@ def divide(
 
     Raises UsageError where the split needs parts or times that the corpus lacks, DataError where nothing is left to test.
     """
+    notes: list[str] = []
     if kind == "given":
         part, protocol = _given(corpus, validation, val_share)
     elif kind == "random":
@@ -63,11 +64,12 @@ def divide(
     elif kind == "leave_one_out":
         part, protocol = _leave_one_out(corpus), "leave one out by time"
     else:
-        part, protocol = _by_time(corpus, test_share, val_share)
+        part, cuts = _by_time(corpus, test_share, val_share)
+        protocol = f"global time split, {test_share:.0%} test, {val_share:.0%} validation"
+        notes.append(cuts)
     if validation == "none":
         part[part == VAL] = TRAIN
         protocol += ", validation pairs trained on"
-    notes: list[str] = []
     trained = np.bincount(corpus.user[part == TRAIN], minlength=corpus.users) > 0
     strangers = ~trained[corpus.user] & (part != TRAIN)
     if strangers.any():
@@ -149,8 +151,7 @@ def _by_time(corpus: Corpus, test_share: float, val_share: float) -> tuple[np.nd
     start = ordered[min(round((1 - test_share) * len(time)), last)]
     before = ordered[min(round((1 - test_share - val_share) * len(time)), last)]
     part = np.where(time >= start, TEST, np.where(time >= before, VAL, TRAIN)).astype(np.int8)
-    told = f"global time split: validation from {before:.6g}, test from {start:.6g} {corpus.unit}"
-    return part, told
+    return part, f"validation from {before:.6g}, test from {start:.6g} {corpus.unit}"
 
 
 def _hash(corpus: Corpus, part: np.ndarray) -> str:
