@@ -130,8 +130,8 @@ class InPlace(Wrapped):
         return rows + 0.01 * torch.arange(len(rows), device=rows.device)[:, None]
 
 
-def odd(promise: str, encoder: type[nn.Module], words: str) -> Mutant:
-    return Mutant(f"encoder/odd/{promise}", with_encoder(encoder), words)
+def odd(promise: str, encoder: type[nn.Module], words: str, *also: str) -> Mutant:
+    return Mutant(f"encoder/odd/{promise}", with_encoder(encoder), words, frozenset(also))
 
 
 MUTANTS = [
@@ -149,5 +149,6 @@ MUTANTS = [
     odd("dtype", Doubled, "torch.float64; expected torch.float32"),
     odd("device", Anywhere, "without a device"),
     odd("seeded", SeedsItself, "with two seeds, all parameters are the same"),
-    odd("permutation", InPlace, "'reordered': level 'cell' moves|'reordered': level 'row' moves"),
+    # Alone, an instance has another place than among others.
+    odd("permutation", InPlace, "'reordered': level 'cell' moves|'reordered': level 'row' moves", "encoder/odd/alone"),
 ]
