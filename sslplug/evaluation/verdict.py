@@ -12,7 +12,7 @@ by one interval of the gain over the best control:
 - A claim needs two seeds of pretraining. One seed, on however many splits, says nothing of other seeds (decision 0007).
 
 **helps**: some interval lies above 0. **does not help**: with the most labels judged, all intervals lie below :data:`WORTH` of
-the best control's own figure. **cannot be told**: all else. Decision 0008 has the simulation behind this.
+the best control's own figure. **cannot be told**: all else. Decision 0009 has the simulation behind this.
 """
 
 from __future__ import annotations
