@@ -19,6 +19,7 @@ from sslplug.contracts.model import (
 from sslplug.contracts.plugin import API, Plugin
 from sslplug.contracts.published import proved_files
 from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
+from sslplug.contracts.reading import Faults, Reading, Refused, attempt, finished, listed
 from sslplug.contracts.task import Kind, Split, Task
 from sslplug.contracts.tasks import AnyTask, tasks_of
 from sslplug.contracts.view import Target, View, Views
@@ -36,6 +37,7 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Fault",
+    "Faults",
     "Kind",
     "LabelledRows",
     "Measured",
@@ -50,6 +52,8 @@ __all__ = [
     "RankingPart",
     "RankingTask",
     "RawFeatures",
+    "Reading",
+    "Refused",
     "Role",
     "Split",
     "Tags",
@@ -57,6 +61,9 @@ __all__ = [
     "Task",
     "View",
     "Views",
+    "attempt",
+    "finished",
+    "listed",
     "observing",
     "proved_files",
     "tags",

@@ -1,0 +1,344 @@
+"""A user's table in a file: Parquet, or text whose cells are kept as words until somebody says what they mean.
+
+Text is UTF-8 with a first line of names. What is handled is said as a harmless fault; everything else is told with its row.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+
+from sslplug.contracts.reading import Faults, Reading, Refused
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite": "an SQLite database",
+    b"{\n": "JSON",
+    b"[{": "JSON",
+    b'{"': "JSON",
+    b"<!": "a web page",
+    b"<h": "a web page",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table as read.
+
+    file     as the user named it
+    content  n rows; columns of text files hold words, null where a cell is empty
+    rows     (n,) int64: the number of each row in the file, from 1 without the heading
+    """
+
+    file: str
+    content: pa.Table
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return int(self.content.num_rows)
+
+    def wrong(
+        self,
+        kind: str,
+        places: np.ndarray,
+        column: str | None,
+        expected: str,
+        mend: str,
+        found: Callable[[int], str] | None = None,
+        harmless: bool = False,
+    ) -> Faults:
+        """Faults of the rows at ``places``, a mask (n,) or row places. ``found`` takes a place; by default it shows the cell."""
+        places = np.flatnonzero(places) if places.dtype == bool else places
+        shown = found or (lambda place: cell(self.content[column], place))
+        return Faults(kind, self.file, lambda k: shown(int(places[k])), expected, mend, self.rows[places], column, harmless)
+
+
+def cell(column: Any, place: int) -> str:
+    """A cell as a sentence shows it."""
+    value = column[place].as_py()
+    if value is None or value == "":
+        return "an empty cell"
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    return repr(text) if isinstance(value, str) else text
+
+
+def read_table(path: Path, separator: str = ",", quotes: bool = True) -> Reading[Table]:
+    """The table in a file: ``.parquet``, or text with ``separator`` between cells, which ``quotes`` may hold together.
+
+    Refused where nothing can be read at all; rows with too few or too many cells are told and left out.
+    """
+    if path.suffix == ".parquet":
+        content = _parquet(path)
+        rows = np.arange(1, content.num_rows + 1)
+    else:
+        content, rows = yield from _text(path, separator, quotes)
+    names = content.column_names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    for name in twice:
+        yield Faults(
+            "repeated-column",
+            str(path),
+            f"two columns named {name!r}",
+            "each name once",
+            "Rename one of them.",
+            column=name,
+        )
+    kept = [place for place, name in enumerate(names) if name and names.index(name) == place]
+    if "" in names:
+        yield Faults(
+            "unnamed-column",
+            str(path),
+            f"column {names.index('') + 1} without a name",
+            "a name for each column",
+            "It is left out; an index that was written along needs no column.",
+            harmless=True,
+        )
+    return Table(str(path), content.select(kept), rows)
+
+
+def require(table: Table, *names: str, hint: str) -> Reading[bool]:
+    """Whether the table has these columns; each one that it lacks is told. ``hint`` says where a column may be named."""
+    missing = [name for name in names if name not in table.content.column_names]
+    for name in missing:
+        yield Faults(
+            "missing-column",
+            table.file,
+            f"no such column; it has {', '.join(table.content.column_names)}",
+            "a column of this name",
+            hint,
+            column=name,
+        )
+    return not missing
+
+
+def _parquet(path: Path) -> pa.Table:
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise Refused(
+            Faults(
+                "unreadable", str(path), f"no readable Parquet file ({_tidy(error)})", "a Parquet file", "Write it again."
+            )
+        ) from error
+    for place, field in enumerate(table.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_string(kind) or pa.types.is_string_view(kind):
+            kind = pa.large_string()
+        if kind != field.type:
+            table = table.set_column(place, field.name, table[field.name].cast(kind))
+    return table
+
+
+def _text(path: Path, separator: str, quotes: bool) -> Reading[tuple[pa.Table, np.ndarray]]:
+    content = yield from _utf8(path)
+    content = content.lstrip(b"\r\n")
+    if quotes and content.count(b'"') % 2:
+        lines = content.split(b"\n")
+        odd = next(number for number, line in enumerate(lines) if line.count(b'"') % 2)
+        yield Faults(
+            "unclosed-quote",
+            str(path),
+            "a quote that is never closed",
+            'quotes (") in pairs',
+            "Close it, or write the quote inside a cell twice.",
+            None if odd == 0 else _rows(lines)[[odd]],
+        )
+        lines[odd] = lines[odd].replace(b'"', b"")
+        content = b"\n".join(lines)
+    names = yield from _heading(path, content, separator, quotes)
+    short: list[tuple[int, int]] = []
+
+    def note(row: Any) -> str:
+        short.append((int(row.number) - 1, int(row.actual_columns)))
+        return "skip"
+
+    places = [str(place) for place in range(len(names))]
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(content),
+            read_options=arrow_csv.ReadOptions(use_threads=False, column_names=places, skip_rows=1, block_size=1 << 24),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=separator, quote_char='"' if quotes else False, invalid_row_handler=note, newlines_in_values=quotes
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pa.large_string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowException as error:
+        raise Refused(
+            Faults(
+                "unreadable",
+                str(path),
+                f"no readable table ({_tidy(error)})",
+                f"{SEPARATORS.get(separator, repr(separator))} between cells, as many cells in every line",
+                "Write it again.",
+            )
+        ) from error
+    rows = np.arange(1, table.num_rows + len(short) + 1)
+    widths = {width for _, width in short}
+    if len(short) > 1 and not table.num_rows and len(widths) == 1:
+        raise Refused(
+            Faults(
+                "heading-of-other-width",
+                str(path),
+                f"{len(names)} names in the first line and {widths.pop()} cells in every row",
+                "a name for each cell",
+                "Mend the first line; a separator at the end of a line is a cell, too.",
+            )
+        )
+    if short:
+        yield Faults(
+            "ragged-row",
+            str(path),
+            lambda k: f"{short[k][1]} cells",
+            f"{len(names)} cells with {SEPARATORS.get(separator, repr(separator))} between them, as in the first line",
+            "Mend the row, and put quotes around cells that hold the separator." if quotes else "Mend the row.",
+            [row for row, _ in short],
+        )
+        rows = np.delete(rows, [row - 1 for row, _ in short])
+    return table.rename_columns(names), rows
+
+
+def _utf8(path: Path) -> Reading[bytes]:
+    """The file's content as valid UTF-8 without a byte order mark."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Refused(
+            Faults("unreadable", str(path), f"a file that cannot be read ({error.strerror})", "a table", "Check the path.")
+        ) from error
+    if not content.strip():
+        raise Refused(
+            Faults("empty-file", str(path), "an empty file", "a first line of names, then rows", "Write it again.")
+        )
+    for magic, what in _MAGIC.items():
+        if content.startswith(magic):
+            raise Refused(
+                Faults("another-format", str(path), what, "text with one row a line", "Export it as CSV, or give Parquet.")
+            )
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Refused(
+            Faults("not-utf-8", str(path), "text in UTF-16", "text in UTF-8", 'Save it as "CSV UTF-8".'),
+        )
+    if content.startswith(b"\xef\xbb\xbf"):
+        yield Faults(
+            "byte-order-mark",
+            str(path),
+            "a byte order mark before the first name",
+            "plain UTF-8",
+            "It is passed over.",
+            harmless=True,
+        )
+        content = content[3:]
+    if b"\0" in content:
+        lines = content.split(b"\n")
+        yield Faults(
+            "nul-bytes",
+            str(path),
+            "bytes of value 0",
+            "text",
+            "The file is damaged or no text; write it again.",
+            _rows(lines)[[number for number, line in enumerate(lines) if b"\0" in line]],
+        )
+        content = content.replace(b"\0", b"")
+    if not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            lines = content.split(b"\n")
+            bad = [number for number, line in enumerate(lines) if not _valid(line)]
+            yield Faults(
+                "not-utf-8",
+                str(path),
+                lambda k: f"bytes that are no UTF-8 in {lines[bad[k]].decode('latin-1').strip()[:60]!r} (read as Latin-1)",
+                "text in UTF-8",
+                'Save it as "CSV UTF-8".',
+                _rows(lines)[bad],
+            )
+            content = content.decode("utf-8", "replace").encode()
+    return content
+
+
+def _heading(path: Path, content: bytes, separator: str, quotes: bool) -> Reading[list[str]]:
+    line = content[: content.find(b"\n")] if b"\n" in content else content
+    first = line.decode().rstrip("\r")
+    written = next(csv.reader([first], delimiter=separator), [first]) if quotes else first.split(separator)
+    if len(written) == 1:
+        others = [other for other in SEPARATORS if other != separator and other in first.strip()]
+        if others:
+            raise Refused(
+                Faults(
+                    "wrong-delimiter",
+                    str(path),
+                    f"{SEPARATORS[others[0]]} between the names of the first line, {first[:60]!r}",
+                    f"{SEPARATORS.get(separator, repr(separator))} between cells",
+                    "Write the table with the separator that its suffix promises.",
+                )
+            )
+    if all(_number(name) for name in written):
+        raise Refused(
+            Faults(
+                "no-heading",
+                str(path),
+                f"numbers in the first line ({first[:60]})",
+                "the names of the columns",
+                "Add a first line of names.",
+            )
+        )
+    names = [name.strip() for name in written]
+    if names != written:
+        yield Faults(
+            "blank-around-name",
+            str(path),
+            "blanks around names of columns",
+            "names alone",
+            "They are passed over.",
+            harmless=True,
+        )
+    return names
+
+
+def _rows(lines: list[bytes]) -> np.ndarray:
+    """The row that each line holds: lines that are not empty count, the first is the heading."""
+    return np.cumsum([bool(line.strip(b"\r")) for line in lines]) - 1
+
+
+def _valid(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _tidy(error: Exception) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(error))[:200]
+
+
+def mask(array: Any) -> np.ndarray:
+    """(n,) bool of a pyarrow array of booleans; null is False."""
+    return np.asarray(pc.fill_null(array, False), bool)
