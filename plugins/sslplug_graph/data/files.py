@@ -281,7 +281,6 @@ def _features(nodes: Table, columns: Columns) -> Reading[tuple[np.ndarray, list[
         large = np.abs(values) > np.finfo(np.float32).max
         if large.any():
             yield nodes.wrong("too-large", large, name, "a number below 3.4e38", "Scale it, or take its logarithm.")
-        values[large | np.isnan(values)] = 0
         if len(nodes) > 1 and (values == values[0]).all():
             yield Faults(
                 "constant-feature",
@@ -292,5 +291,5 @@ def _features(nodes: Table, columns: Columns) -> Reading[tuple[np.ndarray, list[
                 column=name,
                 harmless=True,
             )
-        features[:, place] = values
+        features[:, place] = np.where(large | np.isnan(values), 0, values)
     return features, wanted
