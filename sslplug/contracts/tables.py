@@ -136,13 +136,18 @@ def _parquet(path: Path) -> pa.Table:
                 "unreadable", str(path), f"no readable Parquet file ({_tidy(error)})", "a Parquet file", "Write it again."
             )
         ) from error
-    for place, field in enumerate(table.schema):
+    return plain_words(table)
+
+
+def plain_words(content: pa.Table) -> pa.Table:
+    """The table with every column of words as large strings: dictionaries are written out, views copied."""
+    for place, field in enumerate(content.schema):
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if pa.types.is_string(kind) or pa.types.is_string_view(kind):
             kind = pa.large_string()
         if kind != field.type:
-            table = table.set_column(place, field.name, table[field.name].cast(kind))
-    return table
+            content = content.set_column(place, field.name, content[field.name].cast(kind))
+    return content
 
 
 def _text(path: Path, separator: str, quotes: bool) -> Reading[tuple[pa.Table, np.ndarray]]:
@@ -206,8 +211,8 @@ def _text(path: Path, separator: str, quotes: bool) -> Reading[tuple[pa.Table, n
         yield Faults(
             "ragged-row",
             str(path),
-            lambda k: f"{short[k][1]} cells",
-            f"{len(names)} cells with {SEPARATORS.get(separator, repr(separator))} between them, as in the first line",
+            lambda k: f"{short[k][1]} of {len(names)} cells",
+            f"as many cells as the first line, with {SEPARATORS.get(separator, repr(separator))} between them",
             "Mend the row, and put quotes around cells that hold the separator." if quotes else "Mend the row.",
             [row for row, _ in short],
         )
