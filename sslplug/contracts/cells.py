@@ -247,8 +247,8 @@ def times(table: Table, name: str) -> Reading[np.ndarray]:
             yield _no_numbers(table, name, str(column.type))
             return np.full(len(table), np.nan)
         stamps = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False).cast(pa.int64())
-        values = np.asarray(stamps.cast(pa.float64()).fill_null(np.nan), np.float64) / DAY
-        empty = np.isnan(values)
+        empty = mask(pc.is_null(stamps))
+        values = np.where(empty, np.nan, np.asarray(stamps.fill_null(0), np.float64)) / DAY
     elif pa.types.is_large_string(column.type) and not is_number(table, name):
         values, empty = yield from _dates_of_words(table, name, column)
     else:
@@ -291,7 +291,7 @@ def _dates_of_words(table: Table, name: str, column: Any) -> Reading[tuple[np.nd
 def _cast(words: Any, kind: pa.DataType) -> np.ndarray:
     """(k,) float64 days since 1970; NaN for a date that does not exist, found by halving."""
     try:
-        return np.asarray(words.cast(kind).cast(pa.int64()).cast(pa.float64()), np.float64) / DAY
+        return np.asarray(words.cast(kind).cast(pa.int64()), np.float64) / DAY
     except pa.ArrowInvalid:
         if len(words) == 1:
             return np.full(1, np.nan)

@@ -142,6 +142,16 @@ def _join(
             column=options.columns.time,
         )
         timed = []
+    if timed and len(moments := np.concatenate(timed)) > 1 and (moments == moments[0]).all():
+        yield Faults(
+            "one-moment",
+            next(iter(logs.values())).table.file,
+            "the same time in every row",
+            "times that order interactions",
+            "Choose data.split: random, or mend the column.",
+            column=options.columns.time,
+            harmless=True,
+        )
     column = {"user": options.columns.user, "item": options.columns.item}
     sides: dict[str, Side] = {}
     for side in ("user", "item"):

@@ -96,21 +96,9 @@ def _unlikely_times(table: Table, name: str, time: np.ndarray) -> Reading[None]:
     known = ~np.isnan(time)
     if not known.any():
         return
-    values = time[known]
     temporal = pa.types.is_temporal(table.content[name].type) or (
         pa.types.is_large_string(table.content[name].type) and "-" in str(table.content[name][int(known.argmax())])[1:]
     )
-    if len(values) > 1 and (values == values[0]).all():
-        yield Faults(
-            "one-moment",
-            table.file,
-            f"the same time in every row ({cell(table.content[name], int(known.argmax()))})",
-            "times that order interactions",
-            "Choose data.split: random, or mend the column.",
-            column=name,
-            harmless=True,
-        )
-        return
     now = clock.time()
     if temporal:
         yield from _rows(
