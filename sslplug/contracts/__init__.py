@@ -1,7 +1,7 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
 from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
-from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
+from sslplug.contracts.data import DataContext, DomainData, LabelledRows, NamedRows, Order
 from sslplug.contracts.fault import Fault
 from sslplug.contracts.features import RawFeatures
 from sslplug.contracts.measured import Measured, MeasuredTask
@@ -43,6 +43,7 @@ __all__ = [
     "Measured",
     "MeasuredTask",
     "Method",
+    "NamedRows",
     "Objective",
     "Options",
     "Order",

@@ -1,5 +1,6 @@
 """Stages: train, evaluate, embed, recommend, export, compare. The run folder is between them; tables in memory do without."""
 
+from sslplug.stages.check_data import check_data
 from sslplug.stages.embeddings import embed, export
 from sslplug.stages.evaluate import evaluate
 from sslplug.stages.memory import Trained, embed_memory, fit_memory
@@ -10,6 +11,7 @@ from sslplug.stages.train import resume, train
 
 __all__ = [
     "Trained",
+    "check_data",
     "compare",
     "doctor",
     "embed",
