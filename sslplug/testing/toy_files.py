@@ -42,7 +42,7 @@ def reading(path: Path) -> Reading[tuple[Sequence[str], np.ndarray, Sequence[str
     for name in names:
         columns.append((yield from numbers(table, name, None)))
     values = np.stack(columns, axis=1)
-    empty = np.array([mask(pc.is_null(table.content[name])) for name in names]).any(axis=0, keepdims=True)[0]
+    empty = np.isin(np.arange(len(table)), np.nonzero([mask(pc.is_null(table.content[name])) for name in names])[1])
     if empty.any():
         yield table.wrong(
             "incomplete-row",

@@ -50,7 +50,7 @@ def embed(run_folder: Path, data: Path, out: Path) -> int:
 
 def read(file: Path) -> np.ndarray:
     table = pq.read_table(file)
-    return np.stack([table[name].to_numpy() for name in table.column_names if name != "row"], axis=1)
+    return np.stack([table[name].to_numpy() for name in table.column_names if name[1:].isdigit()], axis=1)
 
 
 def test_new_rows_are_encoded_as_training_rows_were(trained: Path, tmp_path: Path) -> None:
