@@ -43,7 +43,7 @@ def believable(points: Points) -> Reading[Measures]:
             yield Faults(
                 "not-finite",
                 points.file,
-                _cell(points.values[at, column]),
+                _Shown(points.values[at, column]),
                 "a finite number that float32 holds",
                 "The point is left out.",
                 points.rows[at],
@@ -66,11 +66,12 @@ def believable(points: Points) -> Reading[Measures]:
     if len(flat):
         found = f"the same {names[flat[0]]} in all points ({low[flat[0]]:g})"
         yield _whole(points.file, "flat", found, "three dimensions", "Is a column missing, or are they in another order?")
-    yield from _places(points.file, xyz, rows, low, high)
+    side = yield from _places(points.file, xyz, rows, low, high)
     return Measures(points.file, len(xyz), side, brightest, digest)
 
 
-def _places(file: str, xyz: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> Reading[None]:
+def _places(file: str, xyz: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> Reading[float]:
+    """The longest side of the box about the points that are not far out."""
     middle = np.median(xyz, 0)
     away = np.abs(xyz - middle).max(1)
     usual = float(np.quantile(away, 0.9, method="lower")) if len(away) > 9 else float("inf")
@@ -79,7 +80,7 @@ def _places(file: str, xyz: np.ndarray, rows: np.ndarray, low: np.ndarray, high:
         yield Faults(
             "far-out",
             file,
-            _place(xyz[far]),
+            _Place(xyz[far]),
             f"points within {usual:.3g} m of the middle, as nine in ten are",
             "Does this number mark a missing one? The point is kept; data.farthest leaves it out.",
             rows[far],
@@ -120,6 +121,7 @@ def _places(file: str, xyz: np.ndarray, rows: np.ndarray, low: np.ndarray, high:
     if 2 * again.sum() > len(xyz):
         found = f"{int(again.sum())} of {len(xyz)} points at the place of another"
         yield _whole(file, "repeated-points", found, "points that differ", "Was the cloud filled up? They are kept.")
+    return side
 
 
 def _channels(points: Points, values: np.ndarray, usable: np.ndarray) -> Reading[float | None]:
@@ -131,7 +133,7 @@ def _channels(points: Points, values: np.ndarray, usable: np.ndarray) -> Reading
             yield Faults(
                 "negative-intensity",
                 points.file,
-                _cell(points.values[at, column]),
+                _Shown(points.values[at, column]),
                 "0 or more",
                 "It is taken as it is.",
                 points.rows[at],
@@ -143,7 +145,7 @@ def _channels(points: Points, values: np.ndarray, usable: np.ndarray) -> Reading
             yield Faults(
                 "broken-ring",
                 points.file,
-                _cell(points.values[at, column]),
+                _Shown(points.values[at, column]),
                 "whole numbers of rings in the fifth column",
                 "Does the file have another number of columns?",
                 points.rows[at],
@@ -199,7 +201,7 @@ def _whole(file: str, kind: str, found: str, expected: str, mend: str) -> Faults
     return Faults(kind, file, found, expected, mend, harmless=True)
 
 
-class _cell:
+class _Shown:
     """Shows the k-th of some values."""
 
     def __init__(self, values: np.ndarray) -> None:
@@ -209,8 +211,11 @@ class _cell:
         return str(self.values[k])
 
 
-class _place(_cell):
+class _Place:
     """Shows the k-th of some places."""
 
+    def __init__(self, places: np.ndarray) -> None:
+        self.places = places
+
     def __call__(self, k: int) -> str:
-        return f"a point at {', '.join(f'{value:g}' for value in self.values[k])}"
+        return f"a point at {', '.join(f'{value:g}' for value in self.places[k])}"
