@@ -62,8 +62,8 @@ class Refused(DataError):
         super().__init__(str(faults))
 
 
-def finished(reading: Reading[T], harmless: list[Faults] | None = None) -> T:
-    """What was read. Raises DataError with the first fault that is not harmless; the others are added to ``harmless``."""
+def finished(reading: Reading[T], notes: list[str] | None = None) -> T:
+    """What was read. Raises DataError with the first fault that is not harmless; the harmless ones are said in ``notes``."""
     while True:
         try:
             faults = next(reading)
@@ -72,8 +72,8 @@ def finished(reading: Reading[T], harmless: list[Faults] | None = None) -> T:
             return read
         if len(faults) and not faults.harmless:
             raise Refused(faults)
-        if len(faults) and harmless is not None:
-            harmless.append(faults)
+        if len(faults) and notes is not None:
+            notes.append(str(faults))
 
 
 def attempt(reading: Reading[T]) -> Reading[T | None]:

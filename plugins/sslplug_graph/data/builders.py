@@ -132,7 +132,8 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
     description = describe(graphs, edges, notes, features=options.features, sampling=options.sampling.mode)
     fanouts = options.sampling.fanouts if options.sampling.mode == "neighbour" else None
     features, fitted = scaled(graphs, options.features, context)
-    return BigGraph(features, edges, tasks, description, fanouts, fitted, options.inference_piece or None)
+    piece = options.inference_piece or None
+    return BigGraph(features, edges, tasks, description, fanouts, fitted, piece, graphs.names)
 
 
 def small_graphs(
@@ -148,7 +149,7 @@ def small_graphs(
         tasks["graph-class"] = graph_task(graphs.labels, folds, repeats, Rng.root(context.seed), graphs.classes)
     description = describe(graphs, graphs.edges, list(graphs.notes), features=scaling)
     features, fitted = scaled(graphs, scaling, context)
-    return SmallGraphs(features, graphs.edges, graphs.graph, graphs.graphs, tasks, description, fitted)
+    return SmallGraphs(features, graphs.edges, graphs.graph, graphs.graphs, tasks, description, fitted, graphs.names)
 
 
 def scaled(graphs: GraphSet, how: Scaling, context: DataContext) -> tuple[FloatMatrix, Mapping[str, Any]]:

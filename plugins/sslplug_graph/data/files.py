@@ -40,9 +40,9 @@ class Columns:
 
 def read_files(path: Path, columns: Columns, undirected: bool, labelled: bool = True) -> GraphSet:
     """The graph at ``path``, see :func:`reading`. Raises DataError with the first fault that training cannot go on with."""
-    harmless: list[Faults] = []
-    found = finished(reading(path, columns, undirected, labelled), harmless)
-    return replace(found, notes=(*map(str, harmless), *found.notes))
+    notes: list[str] = []
+    found = finished(reading(path, columns, undirected, labelled), notes)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def reading(path: Path, columns: Columns, undirected: bool, labelled: bool = True) -> Reading[GraphSet]:

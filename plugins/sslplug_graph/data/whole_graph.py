@@ -114,7 +114,7 @@ def whole_graph(
     place[order] = np.arange(n)
     if level == "graph":
         edges = tidy_edges(place[edges[0]], place[edges[1]], n, False)
-    names = {"node": parts.nodes[order]} | ({} if graph is None else {"graph": np.array(graphs, object)})
+    names = {"node": parts.nodes[order].tolist()} | ({} if graph is None else {"graph": list(graphs)})
     return GraphSet(
         parts.name,
         parts.features[order],

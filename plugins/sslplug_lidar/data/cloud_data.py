@@ -41,6 +41,7 @@ class CloudData:
     training    (k,) numbers of the clouds that training batches may hold
     scale       fitted on these
     pairs       batches and rows hand over the sweep before each, with pose and flow
+    names       the file or record of each cloud, see :class:`sslplug.contracts.NamedRows`
     raw         task -> raw features
     """
 
@@ -58,6 +59,7 @@ class CloudData:
         preprocessing: Mapping[str, Any],
     ) -> None:
         self.clouds, self.tasks, self.training, self.pairs = clouds, tasks, training, pairs
+        self.names: Mapping[str, Sequence[str]] = {"cloud": clouds.titles} if clouds.titles else {}
         self.spec = replace(scale.spec(clouds.sensor), sweeps=pairs and clouds.before is not None)
         self.fitted, self._raw = scale.to_json(), raw
         self._features = scale.applied(clouds.features)

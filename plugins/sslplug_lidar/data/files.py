@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Fault, Faults, Reading, finished, listed
+from sslplug.contracts import DataContext, Fault, Reading, finished, listed
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
@@ -25,7 +25,7 @@ from sslplug_lidar.data.published import below_root
 from sslplug_lidar.tasks import in_order, object_task, point_task, shares_by_class, shares_by_group
 
 SAID_LATER = ("not-finite", "no-point", "one-place")
-"""Kinds of faults that the preparation of every set counts and says."""
+"""Kinds of faults that :mod:`sslplug_lidar.data.prepare` says of every set."""
 
 
 class FileOptions(SweepOptions):
@@ -49,10 +49,9 @@ class FileOptions(SweepOptions):
 
 def build(options: FileOptions, context: DataContext) -> CloudData:
     """The clouds at ``path``. Where an earlier run's ``fitted`` is given, they are only encoded: no task is made."""
-    harmless: list[Faults] = []
-    clouds = finished(reading(options, context), harmless)
-    told = tuple(str(faults) for faults in harmless if faults.kind not in SAID_LATER)
-    clouds = replace(clouds, notes=(*told, *clouds.notes))
+    notes: list[str] = []
+    clouds = finished(_said_once(reading(options, context)), notes)
+    clouds = replace(clouds, notes=(*notes, *clouds.notes))
     if not _sweeps(options, below_root(options.path, context)) and (options.centre or options.unit_sphere):
         clouds = centred(clouds, options.unit_sphere)
 
@@ -93,6 +92,18 @@ def reading(options: FileOptions, context: DataContext) -> Reading[CloudSet]:
     if path.suffix == ".npy" and (several := array_in(path, read_bytes(path))).ndim == 3:
         return (yield from arrays_of(str(path), list(several), None))
     return (yield from folder_of_sweeps(path, None, None, None, consecutive=False))
+
+
+def _said_once(whole: Reading[CloudSet]) -> Reading[CloudSet]:
+    """The reading without the harmless faults that the preparation of every set counts and says."""
+    while True:
+        try:
+            found = next(whole)
+        except StopIteration as end:
+            clouds: CloudSet = end.value
+            return clouds
+        if found.kind not in SAID_LATER:
+            yield found
 
 
 def _sweeps(options: FileOptions, path: Path) -> bool:

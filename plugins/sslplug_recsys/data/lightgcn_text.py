@@ -108,9 +108,9 @@ def _found(words: list[str]) -> Callable[[int], str]:
 
 def read_parts(name: str, files: Mapping[str, Path], users: int = 0, items: int = 0) -> Corpus:
     """See :func:`reading_of_parts`. Raises DataError with the first fault that is not harmless; the others are noted."""
-    harmless: list[Faults] = []
-    corpus = finished(reading_of_parts(name, files, users, items), harmless)
-    return replace(corpus, notes=tuple(map(str, harmless)))
+    notes: list[str] = []
+    corpus = finished(reading_of_parts(name, files, users, items), notes)
+    return replace(corpus, notes=tuple(notes))
 
 
 def reading_of_parts(name: str, files: Mapping[str, Path], users: int = 0, items: int = 0) -> Reading[Corpus]:

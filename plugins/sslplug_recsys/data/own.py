@@ -46,9 +46,9 @@ def from_files(options: FileOptions, context: DataContext) -> tuple[Corpus, Lear
     Users and items are numbered in the order in which the interactions, then the feature tables, name them. Those of a feature
     table alone have no interaction: such items are cold. Entities that their table does not name have missing features.
     """
-    harmless: list[Faults] = []
-    corpus, learned = finished(reading(options, context), harmless)
-    return replace(corpus, notes=(*map(str, harmless), *corpus.notes)), learned
+    notes: list[str] = []
+    corpus, learned = finished(reading(options, context), notes)
+    return replace(corpus, notes=(*notes, *corpus.notes)), learned
 
 
 def faults_of_files(options: FileOptions, context: DataContext) -> Iterator[Fault]:
@@ -105,9 +105,9 @@ def from_memory(options: TableOptions, context: DataContext) -> Corpus:
         corpus, _ = yield from _join("memory", {"train": log}, {"user": None, "item": None}, options, {})
         return corpus
 
-    harmless: list[Faults] = []
-    corpus = finished(of_memory(), harmless)
-    return replace(corpus, notes=(*map(str, harmless), *corpus.notes))
+    notes: list[str] = []
+    corpus = finished(of_memory(), notes)
+    return replace(corpus, notes=(*notes, *corpus.notes))
 
 
 def _find(path: Path, context: DataContext) -> Path:
