@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def check_data(
     picked = resolved.picked["data"]
     try:
         if picked.component.faults is not None:
-            report.add(picked.component.faults(picked.options, context))
+            report.add(_as_named(fault, named) for fault in picked.component.faults(picked.options, context))
         if not report.refused:
             _begin(resolved, schema, context)
     except DataError as error:
@@ -51,6 +52,13 @@ def _begin(resolved: Resolved, schema: Schema, context: DataContext) -> None:
     batches = session.composed.batches_of(0)
     if len(batches):
         batches[0]
+
+
+def _as_named(fault: Fault, named: str) -> Fault:
+    """The fault with its file as the user called it; recipes hold whole paths."""
+    whole = str(Path(named).resolve())
+    below = fault.file.removeprefix(whole)
+    return fault if below == fault.file or below[:1] not in ("", "/", ",") else replace(fault, file=f"{named.rstrip('/')}{below}")
 
 
 def _unusable(named: str, error: DataError) -> Fault:

@@ -20,7 +20,7 @@ from sslplug.recipe import dump
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import write_text
 from sslplug.stages.embedding_files import origin_of, write_levels
-from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run, say_notes
+from sslplug.stages.session import data_context, fitted_of_run, fitted_text, recipe_of_run, say_notes
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
 
@@ -32,14 +32,18 @@ def embed(
 
     Returns the files: ``out`` for the data's level, one beside it for each other level that a ranking task names.
 
-    New rows are encoded by what the run fitted on its training data (scalers, vocabularies); nothing is fitted anew.
+    New rows are encoded by what the run fitted on its training data (scalers, vocabularies); nothing is fitted anew, and no label
+    is read. The run's own data is read as it was trained on, so its rows say which part of the split they are in.
     Raises UsageError when the new data does not fit the encoder.
     """
     changes = [*([f"data={data}"] if data else []), *overrides]
     resolved, _ = recipe_of_run(run, changes)
     where = choose_device(device)
-    context = replace(data_context(data_root, resolved.seed, False), fitted=fitted_of_run(run))
-    rows = build_data(resolved, context)
+    context, fitted = data_context(data_root, resolved.seed, False), fitted_of_run(run)
+    rows = build_data(resolved, context if not changes else replace(context, fitted=fitted))
+    if not changes and json.loads(fitted_text(rows)) != fitted:
+        say(f"{rows.description.get('name', 'The data')} has changed since {run} was trained: its rows are new, and in no split.")
+        rows = build_data(resolved, replace(context, fitted=fitted))
     say_notes(rows)
     found, complaints = checkpoint.newest(run / "checkpoints")
     for complaint in complaints:
