@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOPICS = ("databases", "learning", "networks", "vision")
 
 
-def library(folder: Path, damaged: bool) -> None:
-    """240 papers with counts of 12 words, which cite papers of their topic; a curator labelled six in ten."""
+def library(folder: Path, damaged: bool = False, part: slice | None = None) -> None:
+    """240 papers with counts of 12 words, which cite papers of their topic; a curator labelled six in ten. ``part``: some of them, unlabelled."""
     draw = np.random.default_rng(7)
     count = 240
     topic = draw.integers(len(TOPICS), size=count)
@@ -33,6 +33,10 @@ def library(folder: Path, damaged: bool) -> None:
             if pair[0] != pair[1] and pair[::-1] not in cited:
                 cited[pair] = None
     edges = [list(pair) for pair in cited]
+    if part is not None:
+        nodes = [row[:-1] for row in nodes[part]]
+        kept = {row[0] for row in nodes}
+        edges = [pair for pair in edges if kept.issuperset(pair)]
     if damaged:
         nodes[41][1] = ""
         nodes[107][3] = "2,0"
@@ -41,7 +45,8 @@ def library(folder: Path, damaged: bool) -> None:
         edges.insert(200, ["P1003", "P1003"])
         edges.append(list(edges[5]))
     folder.mkdir()
-    _table(folder / "nodes.csv", ["id", "year", *(f"word{k}" for k in range(12)), "label"], nodes)
+    heading = ["id", "year", *(f"word{k}" for k in range(12)), *([] if part else ["label"])]
+    _table(folder / "nodes.csv", heading, nodes)
     _table(folder / "edges.csv", ["source", "target"], edges)
 
 
@@ -52,8 +57,10 @@ def _table(file: Path, heading: list[str], rows: list[list[object]]) -> None:
 
 def test_every_command_of_the_page(tmp_path: Path) -> None:
     library(tmp_path / "library", damaged=True)
-    library(tmp_path / "mended", damaged=False)
+    library(tmp_path / "mended")
+    library(tmp_path / "later", part=slice(200, 240))
     walk(ROOT / "docs/own-data/graph.md", tmp_path)
     made = pq.read_table(tmp_path / "papers.parquet")
     assert made["id"].to_pylist() == [f"P{1000 + k}" for k in range(240)]
+    assert pq.read_table(tmp_path / "later.parquet").column_names[:3] == ["row", "id", "e0"]
     assert set(made["split"].to_pylist()) == {"train", "val", "test", "unlabelled"}

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import glob
 import io
+import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +44,8 @@ def steps(page: Path) -> list[Step]:
 def walk(page: Path, folder: Path) -> None:
     """Does the page's commands in ``folder``. Fails with the command whose output is another than the page's."""
     variables: dict[str, str] = {}
-    assert (todo := steps(page)), f"{page} shows no command"
+    todo = steps(page)
+    assert todo, f"{page} shows no command"
     with contextlib.chdir(folder):
         for step in todo:
             command = re.sub(r"\$(\w+)", lambda name: variables[name[1]], step.command)
@@ -65,7 +68,9 @@ def _sslplug(command: str, checks: bool) -> str:
 
 
 def _shell(command: str) -> str:
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True, env=environment)
     return done.stdout
 
 
