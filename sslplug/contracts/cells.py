@@ -226,13 +226,13 @@ def _numbers_of_words(table: Table, name: str, column: Any) -> Reading[tuple[np.
     if odd.any():
         comma = odd & mask(pc.match_substring_regex(words, DECIMAL_COMMA))
         unit = odd & ~comma & mask(pc.match_substring_regex(words, WITH_UNIT))
-        for kind, places, mend in (
-            ("decimal-comma", comma, "Write a point for the comma."),
-            ("number-with-unit", unit, "Take the unit away; the heading may name it."),
-            ("not-a-number", odd & ~comma & ~unit, "Mend the cell or leave it empty."),
+        for kind, places, expected, mend in (
+            ("decimal-comma", comma, "a number with a decimal point", "Write a point for the comma."),
+            ("number-with-unit", unit, "a number alone", "Take the unit away; the heading may name it."),
+            ("not-a-number", odd & ~comma & ~unit, "a number", "Mend the cell or leave it empty."),
         ):
             if places.any():
-                yield table.wrong(kind, places, name, "a number with a decimal point", mend)
+                yield table.wrong(kind, places, name, expected, mend)
     return values, empty
 
 
