@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -167,7 +168,7 @@ def together(clouds: Sequence[Measures], labels: Sequence[int] | None = None) ->
             yield _whole(
                 cloud.file,
                 "repeated-cloud",
-                f"the points of {clouds[first].file}" + (", which is of another class" if other else ""),
+                f"the points of {'/'.join(Path(clouds[first].file).parts[-2:])}" + (", which is of another class" if other else ""),
                 "each cloud once",
                 "Copies may lie on both sides of a split; remove one.",
             )
@@ -179,7 +180,7 @@ def together(clouds: Sequence[Measures], labels: Sequence[int] | None = None) ->
                 yield _whole(
                     cloud.file,
                     "another-scale",
-                    f"a cloud {cloud.extent:.3g} m across",
+                    f"a cloud {cloud.extent:.4g} m across",
                     f"about {usual:.3g} m, as the usual one",
                     "Is it in another unit?",
                 )
