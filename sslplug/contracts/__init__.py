@@ -19,7 +19,7 @@ from sslplug.contracts.model import (
 from sslplug.contracts.plugin import API, Plugin
 from sslplug.contracts.published import proved_files
 from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
-from sslplug.contracts.reading import Faults, Reading, Refused, attempt, finished, listed
+from sslplug.contracts.reading import Faults, Reading, Refused, attempt, collected, finished, listed
 from sslplug.contracts.task import Kind, Split, Task
 from sslplug.contracts.tasks import AnyTask, tasks_of
 from sslplug.contracts.view import Target, View, Views
@@ -63,6 +63,7 @@ __all__ = [
     "View",
     "Views",
     "attempt",
+    "collected",
     "finished",
     "listed",
     "observing",

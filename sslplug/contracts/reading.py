@@ -85,6 +85,16 @@ def attempt(reading: Reading[T]) -> Reading[T | None]:
         return None
 
 
+def collected(reading: Reading[T]) -> tuple[list[Faults], T]:
+    """The faults and what was read, for who tells them later or not at all."""
+    told: list[Faults] = []
+    while True:
+        try:
+            told.append(next(reading))
+        except StopIteration as end:
+            return told, end.value
+
+
 def listed(reading: Reading[object]) -> Iterator[Fault]:
     """Every fault, in the order in which it is found."""
     told = attempt(reading)
