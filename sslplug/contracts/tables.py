@@ -98,6 +98,33 @@ def read_table(path: Path, separator: str = ",", quotes: bool = True) -> Reading
         ) from error
 
 
+def table_pieces(
+    path: Path, each: Callable[[Table], Reading[None]], rows: int = 1 << 18, block: int = 1 << 24
+) -> Reading[None]:
+    """Read a ``.parquet`` or ``.csv`` file of any length: ``each`` is handed its rows piece by piece, in order, one piece at least.
+
+    rows  of a piece of Parquet;  block: bytes of a piece of text
+    """
+    if path.suffix != ".parquet":
+        with path.open("rb") as stream:
+            yield from text_pieces(stream, str(path), each, block=block)
+        return
+    try:
+        file = parquet.ParquetFile(path)
+        kept = yield from named_columns(file.schema_arrow.names, str(path))
+        done = 0
+        for batch in file.iter_batches(batch_size=rows):
+            content = plain_words(pa.Table.from_batches([batch]).select(kept))
+            yield from each(Table(str(path), content, np.arange(done + 1, done + batch.num_rows + 1)))
+            done += batch.num_rows
+        if not done:
+            yield from each(
+                Table(str(path), plain_words(file.schema_arrow.empty_table().select(kept)), np.zeros(0, np.int64))
+            )
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
 def named_columns(names: Sequence[str], file: str) -> Reading[list[int]]:
     """Places of the columns that have a name of their own; a name that comes twice and an empty one are told."""
     for name in sorted({name for name in names if name and names.count(name) > 1}):
@@ -135,12 +162,14 @@ def _parquet(path: Path) -> pa.Table:
     try:
         table = parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
-        raise Refused(
-            Faults(
-                "unreadable", str(path), f"no readable Parquet file ({_tidy(error)})", "a Parquet file", "Write it again."
-            )
-        ) from error
+        raise _unreadable(path, error) from error
     return plain_words(table)
+
+
+def _unreadable(path: Path, error: Exception) -> Refused:
+    return Refused(
+        Faults("unreadable", str(path), f"no readable Parquet file ({_tidy(error)})", "a Parquet file", "Write it again.")
+    )
 
 
 def plain_words(content: pa.Table) -> pa.Table:

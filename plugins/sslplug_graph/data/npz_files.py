@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sslplug.contracts import Faults, Reading, Refused
-from sslplug_graph.data.file_classes import codes
+from sslplug.contracts.classes import codes
 from sslplug_graph.data.graph_set import GraphSet
 from sslplug_graph.data.whole_graph import Parts, whole_graph
 

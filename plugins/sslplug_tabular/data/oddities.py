@@ -10,15 +10,12 @@ import pyarrow.compute as pc
 
 from sslplug.contracts import Faults, Reading
 from sslplug.contracts.cells import repeats
+from sslplug.contracts.oddities import NO_WORDS, far_sentinels, spelt_alike
 from sslplug.contracts.tables import Table, mask
 from sslplug_tabular.data.encoding import TableEncoding
 from sslplug_tabular.data.types import NAMING, ColumnType, called_id
 from sslplug_tabular.data.words import as_numbers, as_words, is_number, is_text, looks_like_date, plain, tidy
 
-SENTINELS = tuple(sign * float("9" * digits) for digits in (3, 4, 5, 6) for sign in (1, -1))
-"""Numbers that often stand for a missing value."""
-NO_WORDS = ("-", "--", "none", "missing", "unknown", "n.a.", "#n/a", "#na", "<na>", "nil", "undefined", "not available")
-"""Words, in small letters, that often stand for a missing value."""
 SET_ASIDE = {"constant": "constant-column", "no value": "empty-column", **dict.fromkeys(NAMING, "row-names")}
 """How the reasons of columns begin that are left out though nobody asked for it."""
 _ZONE = r":\d{2}(\.\d+)?(Z|[+-]\d{2}:?\d{2})$"
@@ -111,17 +108,9 @@ def _strange_numbers(part: Table, name: str, cells: pa.Array) -> Reading[None]:
     if rounded.any():
         mend = "Its last digits are lost; a long id is no number: leave the column out, or set its type to categorical."
         yield part.wrong("rounded-number", rounded, name, "a number below 2^53", mend, harmless=True)
-    for sentinel in SENTINELS:
-        places = values == sentinel
-        others = values[~places & np.isfinite(values)]
-        if not places.any() or len(others) < 10 or rounded.any():
-            continue
-        low, high = float(others.min()), float(others.max())
-        width = max(high - low, 1.0)
-        if sentinel < low - 2 * width or sentinel > high + 2 * width:
-            mend = f'It counts as a number; if it means "missing", add "{sentinel:g}" to data.missing or empty the cell.'
-            expected = f"a number near the others, {low:g} to {high:g}"
-            yield part.wrong("number-for-missing", places, name, expected, mend, harmless=True)
+    for sentinel, places, others in far_sentinels(values) if not rounded.any() else ():
+        mend = f'It counts as a number; if it means "missing", add "{sentinel:g}" to data.missing or empty the cell.'
+        yield part.wrong("number-for-missing", places, name, f"a number near the others, {others}", mend, harmless=True)
 
 
 def _strange_words(part: Table, name: str, words: pa.Array) -> Reading[None]:
@@ -133,12 +122,7 @@ def _strange_words(part: Table, name: str, words: pa.Array) -> Reading[None]:
     if damaged.any():
         mend = "Some were lost when the file was written; export it again."
         yield part.wrong("damaged-characters", damaged, name, "letters as they were", mend, harmless=True)
-    seen: dict[str, str] = {}
-    alike = {}
-    for word in sorted(pc.unique(words.drop_null()).to_pylist()):
-        first = seen.setdefault(" ".join(word.casefold().split()), word)
-        if first != word:
-            alike[word] = first
+    alike = spelt_alike(pc.unique(words.drop_null()).to_pylist())
     if alike:
         places = mask(pc.is_in(words, value_set=pa.array(list(alike), words.type)))
         yield part.wrong(

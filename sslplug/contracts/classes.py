@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sslplug.contracts import Faults, Reading
 from sslplug.contracts.cells import NO_VALUE, NUMBER, WHOLE
+from sslplug.contracts.reading import Faults, Reading
 from sslplug.contracts.tables import Table, mask
 
 Classes = tuple[np.ndarray | None, tuple[str, ...]]
