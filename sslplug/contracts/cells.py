@@ -18,7 +18,7 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 WHOLE = r"^[+-]?[0-9]+$"
 DECIMAL_COMMA = r"^[+-]?[0-9.]*[0-9],[0-9]+$"
 WITH_UNIT = r"^[^0-9+.-]{0,4}\s?[+-]?[0-9]+([.,][0-9]+)?\s?[^0-9]{0,5}$"
-DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
 NO_VALUE = ("", "nan", "na", "n/a", "#n/a", "#na", "null", "none", "<na>")
 """Words, in small letters, that stand for a missing value among numbers."""
 EXACT = 2.0**53
@@ -266,7 +266,7 @@ def times(table: Table, name: str) -> Reading[np.ndarray]:
 
 
 def _dates_of_words(table: Table, name: str, column: Any) -> Reading[tuple[np.ndarray, np.ndarray]]:
-    words = pc.utf8_trim_whitespace(column)
+    words = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"(\.[0-9]{6})[0-9]{1,3}", r"\1")
     empty = mask(pc.is_null(words)) | mask(pc.is_in(pc.utf8_lower(words), value_set=pa.array(NO_VALUE, pa.large_string())))
     date = mask(pc.match_substring_regex(words, DATE))
     zoned = (
