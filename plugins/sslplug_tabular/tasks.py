@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sslplug.contracts import Split, Task
-from sslplug.errors import DataError
+from sslplug.contracts import Faults, Reading, Refused, Split, Task
+from sslplug.contracts.tables import Table, mask
 from sslplug.randomness import Rng
 from sslplug_tabular.data.words import as_numbers, as_words, is_number, is_text, looks_like_number, plain
 
@@ -37,57 +37,86 @@ class Labels:
         return self.values >= 0 if self.classes is not None else ~np.isnan(self.values)
 
 
-def read_labels(name: str, cells: pa.Array, kind: TargetKind, where: str, known: Sequence[str] | None = None) -> Labels:
-    """The labels in a tidied column.
+def read_labels(
+    part: Table, name: str, cells: pa.Array, kind: TargetKind, known: Sequence[str] | None = None
+) -> Reading[Labels]:
+    """The labels in a tidied column ``cells`` of a table.
 
     kind   auto: words, truth values and categories are classes, so are whole numbers of at most 20 different values; other
            numbers are regression
     known  the classes of the data an encoder was trained on; others count as no label
 
-    Raises DataError for a target without a usable label, with one class, mixed, infinite, or one that names the rows.
+    A label that cannot be read is told and counts as none; a target without a usable one, with one class, or that names the
+    rows is refused.
     """
     cells = plain(cells)
     present = cells.drop_null()
     if not len(present):
-        raise DataError(f"{where}, column {name!r}: the target has no value; name another, or leave data.target out.")
+        _refuse("empty-target", part, name, "no value in any row", "labels", "Name another, or leave data.target out.")
     numbers = np.empty(0)
     numeric = is_number(cells.type)
     if is_text(cells.type):
-        odd = np.flatnonzero(~looks_like_number(cells) & cells.is_valid().to_numpy(zero_copy_only=False))
-        numeric = not len(odd)
-        if (kind == "regression" and len(odd)) or 0 < len(odd) <= 0.1 * len(present):
-            raise DataError(
-                f"{where}, row {odd[0] + 1}, column {name!r}: {cells[int(odd[0])].as_py()!r} among numbers; expected a number "
-                "in every row, or classes (data.target_kind: classification). Mend it or add it to data.missing."
+        odd = mask(pc.is_valid(cells)) & ~looks_like_number(cells)
+        numeric = not odd.any()
+        if (kind == "regression" and not numeric) or 0 < odd.sum() <= 0.1 * len(present):
+            yield part.wrong(
+                "word-among-labels",
+                odd,
+                name,
+                "a number in every row, or classes (data.target_kind: classification)",
+                "Mend it or add it to data.missing.",
+                lambda row: f"{cells[row].as_py()!r} among numbers",
             )
+            cells = pc.if_else(pa.array(odd), pa.scalar(None, cells.type), cells)
+            present = cells.drop_null()
+            if not len(present):
+                _refuse("empty-target", part, name, "no number at all", "numbers", "Name another target.")
+            numeric = True
     if numeric:
         numbers = as_numbers(cells)[0]
-        if np.isinf(numbers).any():
-            row = int(np.isinf(numbers).argmax())
-            raise DataError(f"{where}, row {row + 1}, column {name!r}: {numbers[row]}; expected a finite target.")
+        infinite = np.isinf(numbers)
+        if infinite.any():
+            yield part.wrong(
+                "not-finite-label",
+                infinite,
+                name,
+                "a finite target",
+                "Mend it or leave the cell empty.",
+                lambda row: str(numbers[row]),
+            )
+            numbers = np.where(infinite, np.nan, numbers)
         seen = np.unique(numbers[~np.isnan(numbers)])
         whole = bool(np.all(seen == np.floor(seen)))
         if kind == "auto":
             kind = "classification" if whole and len(seen) <= MOST_NUMBERED_CLASSES else "regression"
     if kind == "regression":
         if not numeric:
-            raise DataError(f"{where}, column {name!r}: {cells.type}; expected numbers for data.target_kind: regression.")
+            _refuse("not-a-number", part, name, str(cells.type), "numbers for data.target_kind: regression", "Name another.")
         if known is None and len(seen) < 2:
-            raise DataError(f"{where}, column {name!r}: the target is {seen[0]} in every row; there is nothing to learn.")
+            found = f"{seen[0] if len(seen) else 'no number'} in every row"
+            _refuse("constant-target", part, name, found, "a target that varies", "There is nothing to learn.")
         return Labels(name, numbers, None)
     words = as_words(cells)
     classes = tuple(known) if known is not None else _class_names(words, numeric)
     if known is None and len(classes) == 1:
-        raise DataError(f"{where}, column {name!r}: only the class {classes[0]!r}; expected two or more.")
+        _refuse("one-class", part, name, f"only the class {classes[0]!r}", "two or more", "Name another target.")
     if known is None and len(classes) > max(0.5 * len(present), MOST_NUMBERED_CLASSES):
-        raise DataError(
-            f"{where}, column {name!r}: {len(classes)} classes in {len(present)} rows; expected several rows a class. Is this "
-            "the target? Numbers: data.target_kind: regression."
+        _refuse(
+            "a-class-a-row",
+            part,
+            name,
+            f"{len(classes)} classes in {len(present)} rows",
+            "several rows a class",
+            "Is this the target? Numbers: data.target_kind: regression.",
         )
     codes = pc.index_in(words, value_set=pa.array(classes, words.type)).fill_null(-1).to_numpy(zero_copy_only=False)
     codes = codes.astype(np.int64)
     codes[words.is_null().to_numpy(zero_copy_only=False)] = -1
     return Labels(name, codes, classes)
+
+
+def _refuse(kind: str, part: Table, name: str | None, found: str, expected: str, mend: str) -> None:
+    raise Refused(Faults(kind, part.file, found, expected, mend, column=name))
 
 
 def _class_names(words: pa.Array, numeric: bool) -> tuple[str, ...]:
@@ -135,31 +164,30 @@ def _cut(part: np.ndarray, order: np.ndarray, share: float, value: int, evenly: 
     return order[~chosen]
 
 
-def named_parts(cells: pa.Array, name: str, where: str) -> Parts:
+def named_parts(part: Table, cells: pa.Array, name: str) -> Reading[Parts]:
     """The parts that a column names: train, val (valid, validation) or test; empty where a row is only for pretraining."""
     words = pc.utf8_lower(as_words(cells))
     names = pa.array(list(_PART_NAMES), words.type)
     found = pc.index_in(words, value_set=names)
-    odd = np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False) & words.is_valid().to_numpy(zero_copy_only=False))
-    if len(odd):
-        raise DataError(
-            f"{where}, row {odd[0] + 1}, column {name!r}: {words[int(odd[0])].as_py()!r}; expected one of "
-            f"{', '.join(_PART_NAMES)}, or nothing for a row without a part."
-        )
+    odd = mask(pc.is_null(found)) & mask(pc.is_valid(words))
+    if odd.any():
+        expected = f"one of {', '.join(_PART_NAMES)}, or nothing for a row without a part"
+        yield part.wrong("unknown-part", odd, name, expected, "Mend the word.", lambda row: repr(cells[row].as_py()))
     values = np.array(list(_PART_NAMES.values()), np.int8)
     return Parts(values[found.fill_null(0).to_numpy(zero_copy_only=False)], f"as column {name!r} says")
 
 
-def group_parts(cells: pa.Array, name: str, val: float, test: float, rng: Rng, where: str) -> Parts:
+def group_parts(part: Table, cells: pa.Array, name: str, val: float, test: float, rng: Rng) -> Reading[Parts]:
     """Whole groups go to one part each, in random order, until the parts have their shares of rows."""
     words = as_words(cells)
-    if words.null_count:
-        row = int(words.is_null().to_numpy(zero_copy_only=False).argmax())
-        raise DataError(f"{where}, row {row + 1}, column {name!r}: empty; expected the row's group.")
+    missing = mask(pc.is_null(words))
+    if missing.any():
+        yield part.wrong("missing-group", missing, name, "the row's group", "Fill it.", lambda row: "an empty cell")
+        words = words.fill_null("")
     groups = pc.index_in(words, value_set=pc.unique(words)).to_numpy(zero_copy_only=False).astype(np.int64)
     count = int(groups.max()) + 1
     if count < 3:
-        raise DataError(f"{where}, column {name!r}: {count} groups; expected at least 3, one for each part.")
+        _refuse("few-groups", part, name, f"{count} groups", "at least 3, one for each part", "Split another way.")
     sizes = np.bincount(groups)
     order = rng.fork("groups").numpy().permutation(count)
     before = np.cumsum(sizes[order]) - sizes[order]
@@ -171,16 +199,50 @@ def group_parts(cells: pa.Array, name: str, val: float, test: float, rng: Rng, w
     return Parts(kind[groups], f"groups of {name!r} kept together", groups)
 
 
-def time_parts(times: np.ndarray, name: str, val: float, test: float, where: str) -> Parts:
+def time_parts(part: Table, times: np.ndarray, name: str, val: float, test: float) -> Reading[Parts]:
     """The latest rows test, those before them validate, the earliest train; rows of one time are never parted."""
-    if np.isnan(times).any():
-        raise DataError(
-            f"{where}, row {int(np.isnan(times).argmax()) + 1}, column {name!r}: empty; expected the row's time."
-        )
+    missing = np.isnan(times)
+    if missing.any():
+        yield part.wrong("missing-time", missing, name, "the row's time", "Fill it.", lambda row: "an empty cell")
+        times = np.where(missing, -np.inf, times)
     ordered = np.sort(times)
     starts = [ordered[min(len(times) - 1, int(share * len(times)))] for share in (1 - test - val, 1 - test)]
-    part = np.where(times >= starts[1], TEST, np.where(times >= starts[0], VAL, TRAIN)).astype(np.int8)
-    return Parts(part, f"by time in {name!r}: train before validation before test")
+    parts = np.where(times >= starts[1], TEST, np.where(times >= starts[0], VAL, TRAIN)).astype(np.int8)
+    return Parts(parts, f"by time in {name!r}: train before validation before test")
+
+
+def _rare(labels: Labels, split: Split, table: Table) -> Reading[None]:
+    """Classes that some part cannot hold, and classes that are most likely one."""
+    assert labels.classes is not None  # the caller asks
+    counts = np.bincount(labels.values[labels.known], minlength=len(labels.classes))
+    rare = np.flatnonzero((counts > 0) & (counts < 3))
+    if len(rare):
+        places = np.isin(labels.values, rare)
+        yield table.wrong(
+            "rare-class",
+            places,
+            labels.name,
+            "three rows of each class or more: to train, to validate, to test",
+            "It is kept; join classes, or take the label away.",
+            lambda row: (
+                f"class {labels.classes[int(labels.values[row])]!r} of {counts[int(labels.values[row])]}"  # type: ignore[index]
+                f" row{'s' if counts[int(labels.values[row])] > 1 else ''}"
+            ),
+            harmless=True,
+        )
+    seen: dict[str, str] = {}
+    for word in labels.classes:
+        first = seen.setdefault(" ".join(word.casefold().split()), word)
+        if first != word:
+            yield Faults(
+                "classes-alike",
+                table.file,
+                f"the classes {first!r} and {word!r}",
+                "one spelling of each class",
+                "They are kept apart; write them alike if they are one.",
+                column=labels.name,
+                harmless=True,
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,29 +254,28 @@ class Target:
     fitted: dict[str, Any]
 
 
-def make_target(name: str, labels: Labels, parts: Parts, where: str, fitted: dict[str, Any] | None = None) -> Target:
+def make_target(
+    name: str, labels: Labels, parts: Parts, table: Table, fitted: dict[str, Any] | None = None
+) -> Reading[Target]:
     """The task of one target column. Numbers are standardised with mean and deviation of the labelled training rows (or with
     those of ``fitted``); ``facts["deviation"]`` turns an RMSE back into the target's own unit.
 
-    Raises DataError where a part is empty.
+    Refused where a part is empty.
     """
     known = labels.known
     split = Split(*(np.flatnonzero(known & (parts.part == p)).astype(np.int64) for p in (TRAIN, VAL, TEST)))
     for what, rows in (("train", split.train), ("test", split.test)):
         if not len(rows):
-            raise DataError(
-                f"{where}, column {labels.name!r}: {int(known.sum())} labelled rows leave none to {what}; label more rows or "
-                "change data.split."
-            )
+            found = f"{int(known.sum())} labelled rows leave none to {what}"
+            _refuse("empty-part", table, labels.name, found, "some", "Label more rows or change data.split.")
     kept: dict[str, Any] = {"column": labels.name, "kind": "regression" if labels.classes is None else "classification"}
     sizes = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
     if labels.classes is not None:
         seen = np.unique(labels.values[split.train])
         if len(seen) < 2:
-            raise DataError(
-                f"{where}, column {labels.name!r}: all {len(split.train)} labelled training rows are of class "
-                f"{labels.classes[int(seen[0])]!r}; expected two classes or more. Change data.split."
-            )
+            found = f"all {len(split.train)} labelled training rows are of class {labels.classes[int(seen[0])]!r}"
+            _refuse("one-class-to-train", table, labels.name, found, "two classes or more", "Change data.split.")
+        yield from _rare(labels, split, table)
         kept["classes"] = list(labels.classes)
         task = Task(
             name,
@@ -231,10 +292,8 @@ def make_target(name: str, labels: Labels, parts: Parts, where: str, fitted: dic
     train = labels.values[split.train]
     mean, deviation = (float(train.mean()), float(train.std())) if fitted is None else (fitted["mean"], fitted["deviation"])
     if deviation <= 1e-12 * abs(mean) or deviation == 0:
-        raise DataError(
-            f"{where}, column {labels.name!r}: the target is {mean:g} in all {len(train)} labelled training rows; it "
-            "must vary."
-        )
+        found = f"{mean:g} in all {len(train)} labelled training rows"
+        _refuse("constant-target", table, labels.name, found, "a target that varies", "Change data.split.")
     kept |= {"mean": mean, "deviation": deviation}
     values = (labels.values - mean) / deviation
     task = Task(name, "regression", "row", values, [split], parts.protocol, groups=parts.groups, drawn=parts.drawn)

@@ -1,7 +1,7 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
 from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
-from sslplug.contracts.data import DataContext, DomainData, LabelledRows, Order
+from sslplug.contracts.data import DataContext, DomainData, LabelledRows, NamedRows, Order
 from sslplug.contracts.fault import Fault
 from sslplug.contracts.features import RawFeatures
 from sslplug.contracts.measured import Measured, MeasuredTask
@@ -19,6 +19,7 @@ from sslplug.contracts.model import (
 from sslplug.contracts.plugin import API, Plugin
 from sslplug.contracts.published import proved_files
 from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
+from sslplug.contracts.reading import Faults, Reading, Refused, attempt, collected, finished, listed
 from sslplug.contracts.task import Kind, Split, Task
 from sslplug.contracts.tasks import AnyTask, tasks_of
 from sslplug.contracts.view import Target, View, Views
@@ -36,11 +37,13 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Fault",
+    "Faults",
     "Kind",
     "LabelledRows",
     "Measured",
     "MeasuredTask",
     "Method",
+    "NamedRows",
     "Objective",
     "Options",
     "Order",
@@ -50,6 +53,8 @@ __all__ = [
     "RankingPart",
     "RankingTask",
     "RawFeatures",
+    "Reading",
+    "Refused",
     "Role",
     "Split",
     "Tags",
@@ -57,6 +62,10 @@ __all__ = [
     "Task",
     "View",
     "Views",
+    "attempt",
+    "collected",
+    "finished",
+    "listed",
     "observing",
     "proved_files",
     "tags",

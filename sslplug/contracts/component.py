@@ -71,7 +71,8 @@ class Component:
     refuses   options -> tags that no other part may bring: what this part cannot work with
     outputs   for views: (options, spec) -> {target name: width}, how many numbers or classes a pretext head must predict
     faults    for data that reads files: (options, context) -> every :class:`Fault` of these files, in their order, without
-              training on them; ``sslplug check PLUGIN --data`` prints them. None where the data checks itself (sha256)
+              training on them; ``sslplug check PLUGIN --data`` prints them. None where the data checks itself (sha256).
+              A :data:`sslplug.contracts.Reading` that ``build`` finishes and ``faults`` lists keeps the two of one mind
 
     Tags, the whole vocabulary of "does this recipe fit together":
       pair                two or more views of the same instances (rows matched by position or ids)

@@ -98,3 +98,14 @@ class DomainData(Protocol):
         at a label.
         """
         ...
+
+
+@runtime_checkable
+class NamedRows(Protocol):
+    """What data offers beside :class:`DomainData` where its rows have names of their own: a user's ids, entities, subjects.
+
+    names  {level: one word a row of that level, in the order of ``rows()``}; a level without names is left out. `sslplug embed`
+           writes them beside the embeddings
+    """
+
+    names: Mapping[str, Sequence[str]]

@@ -1,6 +1,7 @@
 """Stages: train, evaluate, embed, recommend, export, compare, bench. The run folder is between them; tables in memory need none."""
 
 from sslplug.stages.bench import Matrix, bench, listed, matrix
+from sslplug.stages.check_data import check_data
 from sslplug.stages.compare import compare
 from sslplug.stages.embeddings import embed, export
 from sslplug.stages.evaluate import evaluate
@@ -16,6 +17,7 @@ __all__ = [
     "Outputs",
     "Trained",
     "bench",
+    "check_data",
     "compare",
     "doctor",
     "embed",

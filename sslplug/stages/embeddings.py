@@ -1,4 +1,4 @@
-"""Embeddings as files, and a trained encoder put to use: ``sslplug embed`` and ``sslplug export``."""
+"""A trained encoder put to use: ``sslplug embed`` and ``sslplug export``."""
 
 from __future__ import annotations
 
@@ -9,64 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sslplug.build import build_data, build_encoder
-from sslplug.contracts import DomainData, RankingTask, tasks_of
 from sslplug.errors import RunFolderError, UsageError
 from sslplug.evaluation import embed as embed_rows
 from sslplug.recipe import dump
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import write_text
-from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run, say_notes
+from sslplug.stages.embedding_files import origin_of, write_levels
+from sslplug.stages.session import data_context, fitted_of_run, fitted_text, recipe_of_run, say_notes
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
-
-
-def write_levels(file: Path, levels: Mapping[str, np.ndarray], data: DomainData) -> list[Path]:
-    """The embeddings of the data's level in ``file``, and those of each other level that a ranking task names in a file beside it
-    (:func:`level_file`), with the rows' names where the task knows them. Returns the files."""
-    ranked = tasks_of(RankingTask, data.tasks).values()
-    names = {task.query: task.query_names for task in ranked} | {task.level: task.candidate_names for task in ranked}
-    written = []
-    for level in dict.fromkeys([data.level, *names]):
-        if level in levels:
-            written.append(level_file(file, level, data.level))
-            write_embeddings(written[-1], levels[level], names.get(level))
-    return written
-
-
-def level_file(file: Path, level: str, main: str) -> Path:
-    """Where a level's embeddings lie: ``file`` for the data's own level, else ``<file>.<level>.parquet``.
-
-    >>> level_file(Path("out/rows.parquet"), "user", "item").name
-    'rows.user.parquet'
-    """
-    return file if level == main else file.with_name(f"{file.stem}.{level}{file.suffix}")
-
-
-def write_embeddings(file: Path, rows: np.ndarray, names: Sequence[str] | None = None) -> None:
-    """(n, d) float32 rows as Parquet: ``row``, ``name`` where rows are named, ``e0`` ... Published by a rename.
-
-    RunFolderError when the disk refuses.
-    """
-    columns: dict[str, Any] = {"row": np.arange(len(rows))} | ({} if names is None else {"name": list(names)})
-    columns |= {f"e{column}": rows[:, column] for column in range(rows.shape[1])}
-    hidden = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), hidden)
-        os.replace(hidden, file)
-    except OSError as error:
-        hidden.unlink(missing_ok=True)
-        raise RunFolderError(
-            f"{file}: the embeddings could not be written ({error}); free space or choose another file."
-        ) from error
 
 
 def embed(
@@ -76,33 +32,29 @@ def embed(
 
     Returns the files: ``out`` for the data's level, one beside it for each other level that a ranking task names.
 
-    New rows are encoded by what the run fitted on its training data (scalers, vocabularies); nothing is fitted anew.
+    New rows are encoded by what the run fitted on its training data (scalers, vocabularies); nothing is fitted anew, and no label
+    is read. The run's own data is read as it was trained on, so its rows say which part of the split they are in.
     Raises UsageError when the new data does not fit the encoder.
     """
     changes = [*([f"data={data}"] if data else []), *overrides]
     resolved, _ = recipe_of_run(run, changes)
     where = choose_device(device)
-    context = replace(data_context(data_root, resolved.seed, False), fitted=fitted_of_run(run))
-    rows = build_data(resolved, context)
+    context, fitted = data_context(data_root, resolved.seed, False), fitted_of_run(run)
+    rows = build_data(resolved, context if not changes else replace(context, fitted=fitted))
+    if not changes and json.loads(fitted_text(rows)) != fitted:
+        say(
+            f"{rows.description.get('name', 'The data')} has changed since {run} was trained: its rows are new, and in no split."
+        )
+        rows = build_data(resolved, replace(context, fitted=fitted))
     say_notes(rows)
     found, complaints = checkpoint.newest(run / "checkpoints")
     for complaint in complaints:
         say(complaint)
     encoder = build_encoder(resolved, rows.spec, where)
-    load_encoder(encoder, encoder_weights(found), str(run), rows.description)
-    return write_levels(out, embed_rows(encoder, rows.rows(), where), rows)
-
-
-def read_embeddings(file: Path) -> np.ndarray:
-    """(n, d) float32 rows that :func:`write_embeddings` wrote. RunFolderError where they are missing or damaged."""
-    try:
-        table = pq.read_table(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RunFolderError(
-            f"{file}: no embeddings can be read there ({error}); `sslplug evaluate` writes them."
-        ) from error
-    columns = [name for name in table.column_names if name not in ("row", "name")]
-    return np.stack([table[name].to_numpy() for name in columns], axis=1)
+    weights = encoder_weights(found)
+    load_encoder(encoder, weights, str(run), rows.description)
+    origin = origin_of(weights, (run / "recipe.yaml").read_text(encoding="utf-8"))
+    return write_levels(out, embed_rows(encoder, rows.rows(), where), rows, origin)
 
 
 def export(run: Path, out: Path) -> None:

@@ -25,7 +25,7 @@ from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import at_work, read_metrics, read_run, update_json, write_text
 from sslplug.reporting.tensorboard import write_hparams, write_projector
-from sslplug.stages.embeddings import write_levels
+from sslplug.stages.embedding_files import origin_of, write_levels
 from sslplug.stages.projection import projection
 from sslplug.stages.report import show
 from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
@@ -72,7 +72,8 @@ def judge_run(session: Session, folder: Path) -> None:
     assert isinstance(encoder, torch.nn.Module)  # the Method contract
     began = time.perf_counter()
     features = {"pretrained": embed(encoder, composed.data.rows(), session.device)}
-    write_levels(folder / "embeddings.parquet", features["pretrained"], composed.data)
+    origin = origin_of(checkpoint.model_tensors(encoder), dump(resolved))
+    write_levels(folder / "embeddings.parquet", features["pretrained"], composed.data, origin)
     if options.controls:
         features["untrained"] = embed(composed.new_encoder(), composed.data.rows(), session.device)
     probes = []

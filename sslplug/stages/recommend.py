@@ -23,7 +23,7 @@ from sslplug.evaluation.ranking.similarity import scaled
 from sslplug.evaluation.ranking.top import Lists, best, inner_products
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import read_metrics
-from sslplug.stages.embeddings import level_file, read_embeddings
+from sslplug.stages.embedding_files import level_file, read_embeddings
 from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run
 
 FORMATS = (".parquet", ".csv", ".tsv")

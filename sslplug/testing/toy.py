@@ -6,7 +6,7 @@ It is what ``docs/write-a-plugin.md`` walks through, and what the engine's own t
 from __future__ import annotations
 
 from sslplug.contracts import API, Component, Plugin, Tags, tags
-from sslplug.testing import toy_data, toy_encoder, toy_memory, toy_views
+from sslplug.testing import toy_data, toy_encoder, toy_files, toy_memory, toy_views
 
 
 def crop_tags(options: toy_views.CropsOptions) -> Tags:
@@ -29,6 +29,12 @@ TOY = Plugin(
         ),
         "memory": Component(
             toy_memory.MemoryOptions, toy_memory.build_memory, "a table of numbers in memory, a column a cell"
+        ),
+        "files": Component(
+            toy_files.FileOptions,
+            toy_files.build_files,
+            "your own table of numbers, .csv or .parquet, a column a cell",
+            faults=toy_files.faults_of_files,
         ),
     },
     views={

@@ -108,12 +108,18 @@ class Cells:
     level = "row"
 
     def __init__(
-        self, cells: np.ndarray, tasks: Mapping[str, AnyTask], description: Mapping[str, Any], fitted: Mapping[str, Any]
+        self,
+        cells: np.ndarray,
+        tasks: Mapping[str, AnyTask],
+        description: Mapping[str, Any],
+        fitted: Mapping[str, Any],
+        ids: Sequence[str] = (),
     ) -> None:
         n, t, f = cells.shape
         self.cells = cells
         self.spec = ToySpec(t, f)
         self.tasks, self.fitted = tasks, fitted
+        self.names: Mapping[str, Sequence[str]] = {"row": ids} if ids else {}
         self.description: Mapping[str, Any] = {
             **description,
             "rows": n,

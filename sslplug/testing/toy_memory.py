@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,23 @@ def build_memory(options: MemoryOptions, context: DataContext) -> Cells:
     if len(bad):
         row, column = bad[0]
         raise DataError(f"Row {row}, column {names[column]!r}: {values[row, column]}; expected a finite number.")
-    fitted = context.fitted
+    return scaled_cells("memory", names, values, context.fitted)
+
+
+def scaled_cells(
+    name: str,
+    names: Sequence[str],
+    values: np.ndarray,
+    fitted: Mapping[str, Any] | None,
+    notes: Sequence[str] = (),
+    ids: Sequence[str] = (),
+) -> Cells:
+    """(n, f) finite numbers as n rows of f cells, columns scaled by these rows or by ``fitted``; ``ids``: the rows' names.
+
+    DataError for missing columns.
+    """
     if fitted is None:
-        fitted = {"columns": names, "mean": values.mean(0).tolist(), "deviation": values.std(0).tolist()}
+        fitted = {"columns": list(names), "mean": values.mean(0).tolist(), "deviation": values.std(0).tolist()}
     missing = [name for name in fitted["columns"] if name not in names]
     if missing:
         raise DataError(
@@ -40,9 +55,9 @@ def build_memory(options: MemoryOptions, context: DataContext) -> Cells:
     deviation = np.array(fitted["deviation"])
     scaled = np.divide(values - fitted["mean"], deviation, out=np.zeros_like(values), where=deviation > 1e-12)
     extra = [name for name in names if name not in fitted["columns"]]
-    notes = [f"columns {', '.join(map(repr, extra))} were not trained on and are left out"] if extra else []
-    description = {"name": "memory", "preprocessing": "standardised columns", "notes": notes}
-    return Cells(scaled.astype(np.float32)[:, :, None], {}, description, fitted)
+    left = [f"columns {', '.join(map(repr, extra))} were not trained on and are left out"] if extra else []
+    description = {"name": name, "preprocessing": "standardised columns", "notes": [*notes, *left]}
+    return Cells(scaled.astype(np.float32)[:, :, None], {}, description, fitted, ids)
 
 
 def _numbers(table: Any) -> tuple[list[str], np.ndarray]:

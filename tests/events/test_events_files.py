@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, finished
 from sslplug.errors import DataError, UsageError
 from sslplug_sequence.events.data import DATA
 from sslplug_sequence.events.data.event_data import EventData
@@ -44,9 +44,11 @@ def test_events_are_read_in_pieces_sorted_and_kept_apart(
     name: str, on_disk: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sslplug_sequence.events.data.files.PIECE", 64)
+    monkeypatch.setattr("sslplug_sequence.events.data.files.BLOCK", 500)
     monkeypatch.setattr("sslplug_sequence.events.data.files.CHUNK", 100)
     columns = many()
-    made = read_events(write(tmp_path, name, **columns), COLUMNS, tmp_path / "kept" if on_disk else None)
+    notes: list[str] = []
+    made = finished(read_events(write(tmp_path, name, **columns), COLUMNS, tmp_path / "kept" if on_disk else None), notes)
     assert isinstance(made.time, np.memmap) == on_disk
     assert list(made.values) == ["kind"]
     assert made.numeric == ("value",)
@@ -61,21 +63,24 @@ def test_events_are_read_in_pieces_sorted_and_kept_apart(
         assert words == [columns["kind"][i] for i in rows]  # type: ignore[index]
         values = [columns["value"][i] for i in rows]  # type: ignore[index]
         np.testing.assert_allclose(made.numbers[part, 0], np.array(values, float), rtol=1e-6)
-    assert any("sorted by time" in note for note in made.notes)
-    assert any("at the time of the event before" in note for note in made.notes)
+    assert any("sorted by time" in note for note in notes)
+    assert any("at the time of the event before" in note for note in notes)
 
 
 def test_the_content_hash_does_not_depend_on_where_columns_are_kept(tmp_path: Path) -> None:
     file = write(tmp_path, "events.parquet", **many())
-    memory, disk = read_events(file, COLUMNS, None), read_events(file, COLUMNS, tmp_path / "kept")
+    memory, disk = (finished(read_events(file, COLUMNS, folder)) for folder in (None, tmp_path / "kept"))
     assert memory.sha256 == disk.sha256
-    assert read_events(file, COLUMNS, tmp_path / "kept").sha256 == disk.sha256  # columns of an earlier run are replaced
+    assert (
+        finished(read_events(file, COLUMNS, tmp_path / "kept")).sha256 == disk.sha256
+    )  # columns of an earlier run are replaced
 
 
 def test_dates_become_days(tmp_path: Path) -> None:
     stamps = [datetime(1970, 1, 3, 12), datetime(1970, 1, 2)]
     for name in ("events.parquet", "events.csv"):
-        made = read_events(write(tmp_path, name, entity=["a", "a"], time=stamps, kind=["x", "y"]), COLUMNS, None)
+        file = write(tmp_path, name, entity=["a", "a"], time=stamps, kind=["x", "y"])
+        made = finished(read_events(file, COLUMNS, None))
         assert made.time.tolist() == [1.0, 2.5]
         assert made.unit == "days"
 
@@ -94,7 +99,7 @@ def test_labels_splits_and_entities_without_events(tmp_path: Path) -> None:
     assert task.classes == ("no", "yes")
     assert len(task.labels) == 22
     assert (task.labels == -1).sum() == 1
-    assert "2 labelled entities have no event" in data.description["notes"]  # type: ignore[operator]
+    assert any("'nobody'; expected an entity of the event table" in note for note in data.description["notes"])
     assert sum(len(view.data.entity) for view in data.rows()) == 22
     assert not np.isin(task.splits[0].test, data._training).any()
     assert np.isnan(data.raw_features(task).values[-1]).any()
@@ -106,11 +111,23 @@ def test_labels_splits_and_entities_without_events(tmp_path: Path) -> None:
 
 
 BAD = {
-    "no-entity": ({"entity": ["a", None], "time": [1.0, 2.0], "x": [1.0, 2.0]}, r"row 2, column 'entity': missing"),
-    "no-time": ({"entity": ["a", "b"], "time": [1.0, None], "x": [1.0, 2.0]}, r"row 2, column 'time': missing"),
-    "words": ({"entity": ["a"], "time": ["noon"], "x": [1.0]}, "column 'time' holds string; expected numbers"),
-    "endless": ({"entity": ["a", "b"], "time": [1.0, 2.0], "x": [1.0, float("inf")]}, r"row 2, column 'x': an infinity"),
-    "other": ({"who": ["a"], "time": [1.0]}, "has no column 'entity'; it has who, time"),
+    "no-entity": (
+        {"entity": ["a", None], "time": [1.0, 2.0], "x": [1.0, 2.0]},
+        r"row 2, column 'entity': found an empty cell; expected an id",
+    ),
+    "no-time": (
+        {"entity": ["a", "b"], "time": [1.0, None], "x": [1.0, 2.0]},
+        r"row 2, column 'time': found an empty cell; expected a time",
+    ),
+    "words": (
+        {"entity": ["a"], "time": ["noon"], "x": [1.0]},
+        r"row 1, column 'time': found 'noon'; expected seconds as a number, or a time",
+    ),
+    "endless": (
+        {"entity": ["a", "b"], "time": [1.0, 2.0], "x": [1.0, float("inf")]},
+        r"row 2, column 'x': found inf; expected a finite number",
+    ),
+    "other": ({"who": ["a"], "time": [1.0]}, "column 'entity': found no such column; it has who, time"),
 }
 
 
@@ -118,21 +135,22 @@ BAD = {
 def test_what_cannot_be_used_is_refused(case: str, tmp_path: Path) -> None:
     columns, sentence = BAD[case]
     with pytest.raises(DataError, match=sentence):
-        read_events(write(tmp_path, "events.parquet", **columns), COLUMNS, None)
+        finished(read_events(write(tmp_path, "events.parquet", **columns), COLUMNS, None))
 
 
 def test_refusals_of_files_and_labels(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="found no such file"):
         build(tmp_path, path="nothing.csv")
     (tmp_path / "events.txt").write_text("")
     with pytest.raises(DataError, match=r"expected an event table in \.parquet or \.csv"):
         build(tmp_path, path="events.txt")
     file = write(tmp_path, "events.csv", entity=["a", "b"], time=[1, 2], x=["1", "one"])
-    with pytest.raises(DataError, match=r"events\.csv"):
-        read_events(file, Columns("entity", "time", (), ("x",)), None)
+    with pytest.raises(DataError, match=r"events\.csv, row 2, column 'x': found 'one'"):
+        finished(read_events(file, Columns("entity", "time", (), ("x",)), None))
     write(tmp_path, "empty.parquet", entity=pa.array([], pa.string()), time=pa.array([], pa.float64()))
-    with pytest.raises(DataError, match="holds no event"):
-        read_events(tmp_path / "empty.parquet", COLUMNS, None)
-    write(tmp_path, "labels.csv", entity=["a", "a"], label=[1, 2])
-    with pytest.raises(DataError, match=r"row 2: entity 'a' has the labels 1 and 2"):
+    with pytest.raises(DataError, match="found no event"):
+        finished(read_events(tmp_path / "empty.parquet", COLUMNS, None))
+    write(tmp_path, "events.csv", entity=["a", "b"], time=[1, 2], x=["1", "2"])
+    write(tmp_path, "labels.csv", entity=["a", "a", "b"], label=[1, 2, 2])
+    with pytest.raises(DataError, match=r"labels\.csv, row 2, column 'label': found entity 'a' again with the label '2'"):
         build(tmp_path, path="events.csv", labels="labels.csv")

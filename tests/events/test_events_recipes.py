@@ -86,4 +86,4 @@ def test_other_shoppers_are_embedded_by_the_encoding_of_the_run(tmp_path: Path) 
     out = tmp_path / "rows.parquet"
     assert run(["embed", str(folder), "--set", "data.shoppers=45", "--out", str(out), "--device", "cpu"]) == 0
     table = pq.read_table(out)
-    assert (table.num_rows, table.num_columns) == (45, 1 + 8)
+    assert (table.num_rows, table.num_columns) == (45, 3 + 8)

@@ -77,7 +77,7 @@ def test_lightgcn_text_gives_a_published_split(tmp_path: Path) -> None:
     data = build(tmp_path, train, test=str(test))
     assert (data.corpus.users, data.corpus.items) == (4, 11)
     said = notes(data)
-    assert "1 users without an item" in said  # user 2's empty basket
+    assert "row 3: found user 2 without an item" in said  # user 2's empty basket
     assert "1 users have no training pair: their 1 held-out pairs are not asked" in said  # user 3
     assert "cold items" in said  # item 10
     task = data.tasks["next-items"]
@@ -92,28 +92,36 @@ def test_lightgcn_text_gives_a_published_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("log.csv", "user_id,item_id\na,x\n,y\n", "row 2, column 'user_id': missing"),
-        ("log.csv", "user_id,item_id\na,x\nb,\n", "row 2, column 'item_id': missing"),
-        ("log.csv", "user_id,item_id\n1,3\n2,-1\n", "row 2, column 'item_id': negative"),
-        ("log.csv", "user_id,item_id\n1,3\n,4\n", "row 2, column 'user_id': missing"),
-        ("log.csv", "user_id,item_id\n1,3\n2,nan\n", "row 2, column 'item_id': missing"),
-        ("log.csv", "user_id,item_id\n1,3.5\n2,2\n", "row 1, column 'item_id': no whole number"),
-        ("log.csv", "user_id,item_id,timestamp\na,x,1\na,y,inf\n", "row 2, column 'timestamp': an infinity"),
-        ("log.csv", "user_id,item_id,timestamp\na,x,\na,y,2\n", "row 1, column 'timestamp': missing"),
+        ("log.csv", "user_id,item_id\na,x\n,y\n", "row 2, column 'user_id': found an empty cell; expected an id"),
+        ("log.csv", "user_id,item_id\na,x\nb,\n", "row 2, column 'item_id': found an empty cell; expected an id"),
+        ("log.csv", "user_id,item_id\n1,3\n2,-1\n", "row 2, column 'item_id': found '-1'; expected a number from 0 on"),
+        ("log.csv", "user_id,item_id\n1,3\n,4\n", "row 2, column 'user_id': found an empty cell"),
+        ("log.csv", "user_id,item_id\n1,3\n2,nan\n", "row 2, column 'item_id': found 'nan'; expected an id"),
+        ("log.csv", "user_id,item_id\n1,3.5\n2,2\n", "row 1, column 'item_id': found '3.5'; expected a whole number"),
+        (
+            "log.csv",
+            "user_id,item_id,timestamp\na,x,1\na,y,inf\n",
+            "row 2, column 'timestamp': found 'inf'; expected a finite number",
+        ),
+        (
+            "log.csv",
+            "user_id,item_id,timestamp\na,x,\na,y,2\n",
+            "row 1, column 'timestamp': found an empty cell; expected a time",
+        ),
         ("log.csv", "user_id,item_id,timestamp\na,x,noon\na,y,2\n", "column 'timestamp'"),
-        ("log.csv", "who,item_id\na,x\n", "no column 'user_id'; it has who, item_id"),
-        ("log.csv", "user_id,item_id\n", "holds no row"),
-        ("log.csv", "", "is empty"),
-        ("log.csv", "user_id,item_id\na,x\nb\n", "Expected 2 columns, got 1"),
-        ("log.csv", "user_id,item_id,item_id\na,x,y\n", "two columns are called 'item_id'"),
+        ("log.csv", "who,item_id\na,x\n", "column 'user_id': found no such column; it has who, item_id"),
+        ("log.csv", "user_id,item_id\n", "found no row"),
+        ("log.csv", "", "found an empty file"),
+        ("log.csv", "user_id,item_id\na,x\nb\n", "row 2: found 1 of 2 cells"),
+        ("log.csv", "user_id,item_id,item_id\na,x,y\n", "two columns named 'item_id'"),
         ("log.xlsx", "?", "expected .parquet, .csv"),
-        ("log.inter", "user_id\titem_id:token\na\tx\n", "header: 'user_id'; expected name:type"),
-        ("log.inter", "user_id:word\titem_id:token\na\tx\n", "header: 'user_id:word'"),
-        ("log.inter", "user_id:token\titem_id:token\na\tx\tz\n", "Expected 2 columns, got 3"),
-        ("log.parquet", "not parquet", "mend the file"),
-        ("log.txt", "0 1 2\n1 x\n", "line 2"),
-        ("log.txt", "0 1 2\n1 -4\n", "line 2: number -4"),
-        ("log.txt", "0 1 2\n0 3\n", "line 2: user 0 was on line 1 already"),
+        ("log.inter", "user_id\titem_id:token\na\tx\n", "column 'user_id': found the heading 'user_id'; expected name:type"),
+        ("log.inter", "user_id:word\titem_id:token\na\tx\n", "found the heading 'user_id:word'"),
+        ("log.inter", "user_id:token\titem_id:token\na\tx\tz\n", "row 1: found 3 of 2 cells"),
+        ("log.parquet", "not parquet", "found no readable Parquet file"),
+        ("log.txt", "0 1 2\n1 x\n", "row 2: found 'x'"),
+        ("log.txt", "0 1 2\n1 -4\n", "row 2: found number -4"),
+        ("log.txt", "0 1 2\n0 3\n", "row 2: found user 0, who was on line 1 already"),
         ("log.txt", "\n", "is empty"),
         ("log.txt", "0\n1\n", "no interaction"),
         ("log.txt", "0 1 2\n1 987654321\n", "the highest item number is 987654321"),
@@ -149,7 +157,7 @@ def test_repeats_count_once_at_their_earliest_time(tmp_path: Path) -> None:
 
 def test_a_pair_in_two_parts_is_a_leak(tmp_path: Path) -> None:
     train, test = written(tmp_path / "a.csv", log(LOG)), written(tmp_path / "b.csv", log([("u0", "i0", 99.0)]))
-    with pytest.raises(DataError, match="user 0 and item 0 are in both train and test"):
+    with pytest.raises(DataError, match="row 1: found 'u0' with 'i0', which is in the train part too"):
         build(tmp_path, train, test=str(test))
 
 
@@ -191,8 +199,8 @@ def test_item_tables_with_several_values_bins_and_cold_items(tmp_path: Path) -> 
     maker = dict(zip(names, table.codes[2].tolist(), strict=True))
     assert maker["i0"] == 1
     assert maker["i5"] == 0
-    assert "1 items are not in" in notes(data)
-    assert "1 items of" in notes(data)
+    assert "column 'item_id': found 'i6'; expected an item of items.csv" in notes(data)
+    assert "found 'new'; expected an item that the interactions name" in notes(data)
     task = data.tasks["next-items"]
     assert isinstance(task, RankingTask)
     assert task.slices["cold"][names.index("new")]
@@ -210,7 +218,7 @@ def test_list_columns_and_recbole_sequences(tmp_path: Path) -> None:
 
 def test_two_rows_of_one_item_are_refused(tmp_path: Path) -> None:
     items = written(tmp_path / "items.csv", "item_id,genre\ni0,war\ni1,love\ni0,love\n")
-    with pytest.raises(DataError, match="row 3, column 'item_id': 'i0' was in row 1 already"):
+    with pytest.raises(DataError, match=r"row 3, column 'item_id': found 'i0' again \(first in row 1\)"):
         build(tmp_path, written(tmp_path / "log.csv", log(LOG)), items=str(items))
 
 
@@ -225,7 +233,7 @@ def test_new_features_are_coded_by_what_was_fitted(tmp_path: Path) -> None:
     assert again.fitted == first.fitted
     assert again.corpus.item_features.codes[0].max() == 1  # peace was never seen; love keeps its code
     bare = written(tmp_path / "bare.csv", "item_id,genre\ni0,war\n")
-    with pytest.raises(DataError, match="the encoder was trained on genre, price, maker"):
+    with pytest.raises(DataError, match="expected those the encoder was trained on, genre, price, maker"):
         build(tmp_path, path, items=str(bare), fitted=first.fitted)
 
 
@@ -235,5 +243,5 @@ def test_memory_refuses_what_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the table in memory"):
         build(tmp_path, tmp_path, memory=np.arange(4))
     frame = pytest.importorskip("pandas").DataFrame({"user_id": [1.0, None], "item_id": [1, 2]})
-    with pytest.raises(DataError, match="row 2, column 'user_id': missing"):
+    with pytest.raises(DataError, match="row 2, column 'user_id': found an empty cell"):
         build(tmp_path, tmp_path, memory=frame)

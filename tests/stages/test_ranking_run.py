@@ -17,7 +17,7 @@ from sslplug.build import build_data
 from sslplug.cli import run
 from sslplug.contracts import RankingTask
 from sslplug.reporting.runfolder import read_run
-from sslplug.stages.embeddings import level_file, read_embeddings, write_levels
+from sslplug.stages.embedding_files import Origin, level_file, read_embeddings, write_levels
 from sslplug.stages.report import table_rows
 from sslplug.stages.session import data_context, recipe_of_run
 
@@ -182,20 +182,20 @@ def test_embed_names_rows_and_writes_every_level_of_the_ranking(
     assert run(["embed", str(ranked), "-o", str(out), "--device", "cpu"]) == 0
     assert capsys.readouterr().out == f"{out}\n"
     table = pq.read_table(out)
-    assert table.column_names[:3] == ["row", "name", "e0"]
-    assert table["name"].to_pylist() == [f"row-{number}" for number in range(96)]
+    assert table.column_names[:3] == ["row", "id", "split"]
+    assert table["id"].to_pylist() == [f"row-{number}" for number in range(96)]
     np.testing.assert_array_equal(read_embeddings(out), read_embeddings(ranked / "embeddings.parquet"))
     data = data_of(ranked)
     task = same(ranked)
     two = types.SimpleNamespace(
-        level="row", tasks={"t": RankingTask(**{**vars(task), "query": "user", "query_names": None})}
+        level="row", tasks={"t": RankingTask(**{**vars(task), "query": "user", "query_names": None})}, description={}
     )
     levels = {
         "row": np.ones((96, 2), np.float32),
         "user": np.zeros((96, 3), np.float32),
         "cell": np.ones((9, 2), np.float32),
     }
-    written = write_levels(tmp_path / "two.parquet", levels, two)  # type: ignore[arg-type]
+    written = write_levels(tmp_path / "two.parquet", levels, two, Origin("", ""))  # type: ignore[arg-type]
     assert [file.name for file in written] == ["two.parquet", "two.user.parquet"]
-    assert pq.read_table(written[1]).column_names == ["row", "e0", "e1", "e2"]
+    assert pq.read_table(written[1]).column_names == ["row", "id", "e0", "e1", "e2"]
     assert level_file(Path("a.parquet"), data.level, data.level) == Path("a.parquet")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -181,14 +183,27 @@ def test_tensorboard_holds_training_diagnostics_scores_hparams_and_projector(jud
     assert "projector/tensors.tsv" in (judged[0] / "projector_config.pbtxt").read_text()
 
 
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def test_embed_and_export_give_the_trained_encoder(toy: str, judged: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "rows.parquet"
     assert run(["embed", str(judged[0]), "-o", str(out), "--device", "cpu"]) == 0
     table, kept = pq.read_table(out), pq.read_table(judged[0] / "embeddings.parquet")
     assert table.equals(kept)
     assert table["row"].to_pylist() == list(range(160))
+    assert table["id"].to_pylist() == [str(row) for row in range(160)]
+    assert Counter(table["split"].to_pylist()) == {"train": 20, "val": 20, "test": 120}
     assert run(["export", str(judged[0]), "-o", str(tmp_path / "encoder")]) == 0
     weights = load_file(tmp_path / "encoder" / "encoder.safetensors")
+    said = {key.decode().removeprefix("sslplug."): value.decode() for key, value in table.schema.metadata.items()}
+    assert said == {key.decode().removeprefix("sslplug."): value.decode() for key, value in kept.schema.metadata.items()}
+    assert said["model.sha256"] == sha256(tmp_path / "encoder" / "encoder.safetensors")
+    assert said["recipe.sha256"] == sha256(judged[0] / "recipe.yaml")
+    assert said["data.sha256"] == metrics(judged[0])["data"]["sha256"]
+    assert (said["data"], said["level"]) == ("clusters", "row")
+    assert said["split"] == "task cluster, split 1 of 2: random, 20 train, 20 validation"
     assert (tmp_path / "encoder" / "recipe.yaml").read_text() == (judged[0] / "recipe.yaml").read_text()
     assert (tmp_path / "encoder" / "fitted.json").read_text() == (judged[0] / "fitted.json").read_text() == "{}\n"
     resolved, schema = recipe_of_run(judged[0], [])

@@ -200,7 +200,7 @@ LEAKS = {
 def test_a_copied_target_is_refused_or_noted(leak: str) -> None:
     made = columns()
     made["copy"] = LEAKS[leak](made["y"])
-    with pytest.raises(DataError, match=r"column 'copy' tells the target 'y' exactly in all 192 labelled training rows"):
+    with pytest.raises(DataError, match=r"column 'copy'.* tells the target 'y' exactly in all 192 labelled training rows"):
         build(pa.table(made))
     noted = build(pa.table(made), leaks="note")
     assert any(n.startswith("LEAK: column 'copy'") for n in noted.description["notes"])
@@ -212,7 +212,7 @@ def test_a_scaled_number_target_is_refused() -> None:
     made = columns()
     target = np.random.default_rng(1).normal(size=N)
     made["y"], made["copy"] = target.tolist(), (40 - 1e3 * target).tolist()
-    with pytest.raises(DataError, match="column 'copy' tells the target 'y'"):
+    with pytest.raises(DataError, match="column 'copy'.* tells the target 'y'"):
         build(pa.table(made))
     made["copy"] = (target + 1e-3 * np.random.default_rng(2).normal(size=N)).tolist()
     build(pa.table(made))

@@ -13,7 +13,8 @@ import pytest
 from pyarrow import feather, ipc, parquet
 from scipy.io import arff
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, finished
+from sslplug.contracts.tables import Table
 from sslplug.randomness import Rng
 from sslplug_tabular.data import DATA
 from sslplug_tabular.data.encoding import fit_encoding
@@ -27,9 +28,8 @@ N = 60
 
 def kind(values: Any, name: str = "c", **given: Any) -> tuple[str, str]:
     array = values if isinstance(values, pa.Array | pa.DictionaryArray) else pa.array(values, from_pandas=True)
-    column = infer(
-        {name: tidy(array, MISSING)}, np.arange(len(array)), "t", given.get("types", {}), given.get("orders", {})
-    )[0]
+    tidied = Table("t", pa.table({name: tidy(array, MISSING)}), np.arange(1, len(array) + 1))
+    column = finished(infer(tidied, given.get("types", {}), given.get("orders", {})))[0]
     return column.kind, column.why
 
 
@@ -102,13 +102,17 @@ def test_kinds_can_be_changed_and_are_shown() -> None:
 def encode(values: Any, types: dict[str, Any] | None = None, most: int = 1000, **orders: Any) -> Any:
     """(encoding, values, codes, notes) of one column."""
     made, notes = pa.table({"c": values}), list[str]()
-    rows = np.arange(made.num_rows)
-    found = infer({"c": tidy(made["c"], MISSING)}, rows, "t", types or {}, orders)
-    encoding = fit_encoding(
-        made, rows, found, scaler="standard", most_categories=most, missing=MISSING, infinities="refuse", rng=Rng.root(0),
-        where="t", note=notes.append,
+    found = finished(infer(whole(pa.table({"c": tidy(made["c"], MISSING)})), types or {}, orders))
+    reading = fit_encoding(
+        whole(made), found, scaler="standard", most_categories=most, missing=MISSING, infinities="refuse", rng=Rng.root(0),
+        note=notes.append,
     )  # fmt: skip
-    return encoding, *encoding.decode(made, rows, "t"), notes
+    encoding = finished(reading)
+    return encoding, *finished(encoding.decode(whole(made))), notes
+
+
+def whole(content: pa.Table) -> Table:
+    return Table("t", content, np.arange(1, len(content) + 1))
 
 
 def test_codes_reserve_missing_and_other() -> None:
@@ -116,7 +120,7 @@ def test_codes_reserve_missing_and_other() -> None:
     assert encoding.words[0].words == ("a", "b", "c")
     assert codes[:, 0].tolist() == [3, 2, 0, 0, 4, 2, 3, 2]
     assert notes == []
-    new = encoding.decode(pa.table({"c": ["never", None, " c "]}), np.arange(3), "t")[1]
+    new = finished(encoding.decode(whole(pa.table({"c": ["never", None, " c "]}))))[1]
     assert new[:, 0].tolist() == [1, 0, 4]
 
 
@@ -179,7 +183,7 @@ def test_dates_as_words_with_zones_and_as_arrow_types_agree() -> None:
 def test_ordinals_follow_their_order_and_unknown_words_are_missing() -> None:
     encoding, values, _, _ = encode(["S", "L", "M", "S"], c=("S", "M", "L"))
     assert values[:, 0].tolist() == [0, 2, 1, 0]
-    assert np.isnan(encoding.decode(pa.table({"c": ["XL"]}), np.arange(1), "t")[0]).all()
+    assert np.isnan(finished(encoding.decode(whole(pa.table({"c": ["XL"]}))))[0]).all()
     _, values, _, _ = encode([30, 4, 4, 100], {"c": "ordinal"})
     assert values[:, 0].tolist() == [1, 0, 0, 2]
 

@@ -50,7 +50,7 @@ def embed(run_folder: Path, data: Path, out: Path) -> int:
 
 def read(file: Path) -> np.ndarray:
     table = pq.read_table(file)
-    return np.stack([table[name].to_numpy() for name in table.column_names if name != "row"], axis=1)
+    return np.stack([table[name].to_numpy() for name in table.column_names if name[1:].isdigit()], axis=1)
 
 
 def test_new_rows_are_encoded_as_training_rows_were(trained: Path, tmp_path: Path) -> None:
@@ -77,5 +77,5 @@ def test_what_is_strange_is_said(trained: Path, tmp_path: Path, capsys: pytest.C
 def test_a_missing_column_is_named(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert embed(trained, people(tmp_path / "new.csv", ["41,baker"], "age,job"), tmp_path / "new.parquet") == 1
     said = " ".join(capsys.readouterr().err.split())
-    assert "new.csv: no column 'income', which the encoder was trained on; it has age, job." in said
+    assert "new.csv: found no column 'income', which the encoder was trained on" in said
     assert not (tmp_path / "new.parquet").exists()

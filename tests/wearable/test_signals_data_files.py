@@ -106,8 +106,8 @@ def test_rows_out_of_order_and_repeated_are_mended_and_said(tmp_path: Path) -> N
     order += order[:5]
     data = build(write(tmp_path, {name: [column[k] for k in order] for name, column in table.items()}))
     np.testing.assert_array_equal(data.values, plain)
-    assert "sorted by time (first: row" in notes(data)
-    assert "5 samples that repeat another dropped" in notes(data)
+    assert "They are sorted by time." in notes(data)
+    assert "It is dropped. (5 such rows)" in notes(data)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
@@ -117,8 +117,9 @@ def test_short_nan_stretches_are_bridged_and_long_ones_end_windows(tmp_path: Pat
     for row in range(201 + 100, 201 + 130):  # three seconds of p1
         table["y"][row] = None
     data = build(write(tmp_path, table, kind))
-    assert "31 samples with an empty or NaN channel left out (first: subject p0, time 5 s)" in notes(data)
-    assert "1 pauses above 0.25 s: no window crosses them" in notes(data)
+    assert "row 51: found an empty or NaN channel (subject p0, time 5 s)" in notes(data)
+    assert "(31 such rows)" in notes(data)
+    assert "row 332, column 'time': found a pause of 3.1 s (subject p1, device 'arm')" in notes(data)
     starts = data.values[:, 0, 0, 0].round().tolist()
     assert starts[:9] == [0, 2, 4, 6, 8, 10, 12, 14, 16]
     assert starts[9:] == [0, 2, 4, 6, 14, 16]
@@ -169,7 +170,7 @@ def test_subjects_too_short_are_left_out_and_said(tmp_path: Path) -> None:
     table = long_table()
     kept = [k for k in range(len(table["time"])) if not (table["subject"][k] == "p1" and table["time"][k] > 2)]
     data = build(write(tmp_path, {name: [column[k] for k in kept] for name, column in table.items()}))
-    assert "1 subjects without a whole window left out" in notes(data)
+    assert "found subject p1 with 2 s; expected a window of 4 s without a pause. The subject is left out." in notes(data)
     assert len(data.values) == 18
 
 
@@ -221,31 +222,42 @@ def out_of_step(table: Columns) -> None:
 
 
 BAD_TABLES: dict[str, tuple[Callable[[Columns], Any], dict[str, Any], str]] = {
-    "no subject column": (lambda t: t.pop("subject"), {}, r"no column 'subject'; it has device, time.*data\.columns"),
-    "no time column": (lambda t: t.pop("time"), {}, "no column 'time'"),
-    "no such channel": (lambda t: None, {"columns": {"channels": ["w"]}}, "no column 'w'"),
-    "empty subject": (change("subject", 4, None), {}, "row 5, column 'subject': empty"),
-    "empty time": (change("time", 4, None), {}, "row 5, column 'time': no time"),
-    "time not finite": (change("time", 4, float("inf")), {}, "row 5, column 'time': expected a finite time"),
-    "time of words": (every("time", "noon"), {}, r"column 'time': string; expected numbers \(data\.time_unit\)"),
-    "infinite value": (change("x", 12, float("inf")), {}, r"row 13, column 'x' \(subject p0, time 1\.2 s\): infinite"),
-    "channel of words": (every("x", "fast"), {}, "column 'x': string; expected numbers"),
+    "no subject column": (
+        lambda t: t.pop("subject"),
+        {},
+        r"column 'subject': found no such column; it has device, time.*data\.columns",
+    ),
+    "no time column": (lambda t: t.pop("time"), {}, "column 'time': found no such column"),
+    "no such channel": (lambda t: None, {"columns": {"channels": ["w"]}}, "column 'w': found no such column"),
+    "empty subject": (change("subject", 4, None), {}, "row 5, column 'subject': found an empty cell"),
+    "empty time": (change("time", 4, None), {}, "row 5, column 'time': found an empty cell"),
+    "time not finite": (change("time", 4, float("inf")), {}, "row 5, column 'time': found inf; expected a finite number"),
+    "time of words": (
+        every("time", "noon"),
+        {},
+        r"row 1, column 'time': found 'noon'; expected seconds as a number, or a time.*603 such rows",
+    ),
+    "infinite value": (change("x", 12, float("inf")), {}, r"row 13, column 'x': found inf; expected a finite number"),
+    "channel of words": (every("x", "fast"), {}, "column 'x': found a column of words"),
     "two samples at one time": (again, {}, r"two different samples of subject p0, device 'arm' at time 0\.7 s"),
-    "one class": (every("label", "walk"), {}, "column 'label': only the class walk"),
-    "no class": (every("label", ""), {}, "column 'label': no label; expected two classes"),
-    "channel empty throughout": (every("z", float("nan")), {}, "no complete sample; channel z is empty throughout"),
+    "one class": (every("label", "walk"), {}, "column 'label': found only the class walk"),
+    "channel empty throughout": (
+        every("z", float("nan")),
+        {},
+        "no complete sample of subject p0, device 'arm'; channel z is empty throughout",
+    ),
     "devices out of step": (out_of_step, {}, "never record at the same time.*clocks are out of step"),
-    "unknown factor": (lambda t: None, {"factors": {"w": 2.0}}, r"data\.factors names w; the channels are x, y, z"),
+    "unknown factor": (lambda t: None, {"factors": {"w": 2.0}}, r"data\.factors names w; expected the channels x, y, z"),
     "unknown triad": (lambda t: None, {"triads": [["x", "y", "w"]]}, r"data\.triads: w unknown"),
-    "window too long": (lambda t: None, {"window": 60.0}, r"No recording is long enough for a window of 60 s.*data\.window"),
+    "window too long": (lambda t: None, {"window": 60.0}, r"no recording is long enough for a window of 60 s.*data\.window"),
     "window too short": (lambda t: None, {"window": 0.1}, r"data\.window of 0\.1 s has 1 samples.*time_unit"),
     "wrong unit of time": (
         lambda t: None,
         {"time_unit": "ms"},
-        r"No recording is long enough.* at 10000 Hz.*data\.time_unit",
+        r"no recording is long enough.* at 10000 Hz.*data\.time_unit",
     ),
     "no channel": (lambda t: [t.pop(c) for c in "xyz"], {}, "no channel beside device, label, subject, time"),
-    "no rows": (lambda t: [t.update({c: t[c][:0]}) for c in list(t)], {}, "no rows; expected one a sample"),
+    "no rows": (lambda t: [t.update({c: t[c][:0]}) for c in list(t)], {}, "found no rows; expected one a sample"),
 }
 
 
@@ -261,9 +273,9 @@ def test_bad_tables_are_refused_in_words(tmp_path: Path, case: str) -> None:
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     for name, content, words in (
-        ("own.parquet", b"nonsense", "not a readable parquet table"),
-        ("own.csv", b"a,b\n1\n", "not a readable csv table"),
-        ("own.csv", b"time,time\n1,2\n", "two columns are named 'time'"),
+        ("own.parquet", b"nonsense", "found no readable Parquet file"),
+        ("own.csv", b"a,b\n1\n", r"row 1: found 1 of 2 cells"),
+        ("own.csv", b"time,time\n1,2\n", "found two columns named 'time'"),
         ("own.npz", b"nonsense", "no .npz archive"),
     ):
         (tmp_path / name).write_bytes(content)
@@ -272,7 +284,7 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="are no files"):
         build(tmp_path / "missing.csv")
     (tmp_path / "own.txt").write_text("x")
-    with pytest.raises(UsageError, match=r"a \.txt file; expected"):
+    with pytest.raises(DataError, match=r"found a \.txt file; expected"):
         build(tmp_path / "own.txt")
 
 
@@ -307,10 +319,12 @@ def test_turned_axes_are_mended_where_names_tell_and_refused_where_not(tmp_path:
     path = saved(tmp_path, values=plain.swapaxes(1, 2))
     named = build(path, columns={"channels": ["ax", "ay", "az"]})
     np.testing.assert_allclose(named.values[:, 0], plain, rtol=1e-6)
-    assert "axes turned" in notes(named)
+    assert "The axes are turned" in notes(named)
     said = build(path, axes="time-channel")
     np.testing.assert_allclose(said.values[:, 0], plain, rtol=1e-6)
-    with pytest.raises(DataError, match=r"30 channels of 3 samples; the axes look turned. Set data\.axes"):
+    with pytest.raises(
+        DataError, match=r"30 channels of 3 samples; the axes look turned. expected channels before time. Set data\.axes"
+    ):
         build(path)
 
 
@@ -319,13 +333,16 @@ def test_turned_axes_are_mended_where_names_tell_and_refused_where_not(tmp_path:
     [
         ({"values": np.array([["a"]])}, "values are .*expected numbers"),
         ({"values": np.zeros((2, 2, 2, 2, 2))}, "values are"),
-        ({"values": np.full((12, 3, 30), np.nan)}, r"window 0 \(subject a\).*NaN or infinite"),
+        (
+            {"values": np.full((12, 3, 30), np.nan)},
+            r"row 1, column 'channel 0': found NaN or infinite samples in window 0 \(subject a\).*12 such rows",
+        ),
         ({"subjects": np.array(["a"])}, r"subjects are \(1,\); expected \(12,\)"),
         ({"labels": np.zeros(3, int)}, r"labels are \(3,\)"),
         ({"labels": np.zeros(12, int)}, "only the class 0"),
-        ({"labels": np.linspace(0, 1, 12)}, "numbers with fractions"),
+        ({"labels": np.linspace(0, 1, 12)}, "row 2, column 'labels': found a number with fractions"),
         ({"lengths": np.full(12, 31)}, r"expected 1\.\.30"),
-        ({"speed": np.zeros(12)}, "has values, subjects, labels, speed"),
+        ({"speed": np.zeros(12)}, "found the arrays values, subjects, labels, speed"),
         ({"subjects": np.array(["a"] * 12)}, "All windows are of subject a"),
     ],
 )
@@ -337,7 +354,7 @@ def test_bad_arrays_are_refused(tmp_path: Path, parts: dict[str, Any], words: st
 def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "own.npz"
     np.savez(path, values=np.array([{"x": 1}], dtype=object))
-    with pytest.raises(DataError, match=r"not a readable \.npz"):
+    with pytest.raises(DataError, match=r"found no readable \.npz"):
         build(path)
 
 
@@ -395,12 +412,12 @@ def test_ts_files_with_their_split(tmp_path: Path, suffix: str) -> None:
     [
         ("@data", "data", "no line '@data'"),
         ("@timeStamps false", "@timeStamps true", "has time stamps"),
-        ("4,3,2,1:", "4,?,2,1:", r"line 8, dimension 0: a missing value \('\?'\)"),
-        ("4,3,2,1:", "4,x,2,1:", "line 8, dimension 0: could not convert"),
-        ("4,3,2,1:", "4,nan,2,1:", "line 8, dimension 0: NaN"),
-        ("4,3,2,1:", "4,3,2:", "line 8: dimensions of 3, 4 samples"),
-        ("1,2,3:0,0,1:up", "1,2,3:up", "line 9: 1 dimensions; the first series has 2"),
-        ("1,2,3:0,0,1:up", "1,2,3:0,0,1:left", "line 9: class 'left'; the header names down, up"),
+        ("4,3,2,1:", "4,?,2,1:", r"row 2, column 'dimension 0': found a missing value \('\?'\)"),
+        ("4,3,2,1:", "4,x,2,1:", "row 2, column 'dimension 0': found could not convert"),
+        ("4,3,2,1:", "4,nan,2,1:", "row 2, column 'dimension 0': found NaN"),
+        ("4,3,2,1:", "4,3,2:", "row 2: found dimensions of 3, 4 samples"),
+        ("1,2,3:0,0,1:up", "1,2,3:up", "row 3: found 1 dimensions; the first series has 2"),
+        ("1,2,3:0,0,1:up", "1,2,3:0,0,1:left", "row 3: found class 'left'; expected one that the header names: down, up"),
         (TS[TS.index("1,2,3,4") :], "", "no series after '@data'"),
     ],
 )
@@ -420,7 +437,7 @@ def test_damaged_xz_is_refused(tmp_path: Path) -> None:
 def test_train_and_test_files_must_agree(tmp_path: Path) -> None:
     (tmp_path / "Own_TRAIN.ts").write_text(TS)
     (tmp_path / "Own_TEST.ts").write_text("@classLabel true up down\n@data\n1,2:up\n")
-    with pytest.raises(DataError, match=r"1 dimensions; Own_TRAIN\.ts has 2"):
+    with pytest.raises(DataError, match=r"found 1 dimensions; Own_TRAIN\.ts has 2"):
         build(tmp_path / "Own_TRAIN.ts")
     (tmp_path / "Own_TEST.ts").write_text("@classLabel false\n@data\n1,2:3,4\n")
     with pytest.raises(DataError, match="expected both or neither"):

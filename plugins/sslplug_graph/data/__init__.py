@@ -10,6 +10,7 @@ from sslplug_graph.data.builders import (
     build_block_model_graphs,
     build_digits,
     build_files,
+    faults_of_files,
     named_graphs,
     named_nodes,
 )
@@ -38,7 +39,9 @@ DATA: Mapping[str, Component] = {
     "imdb-binary": Component(DegreeGraphOptions, named_graphs("imdb-binary"), "IMDB-BINARY: 1,000 networks of actors"),
     "sbm": Component(GeneratedNodeOptions, build_block_model, "generated: one graph with planted node classes"),
     "sbm-graphs": Component(GeneratedGraphOptions, build_block_model_graphs, "generated: many graphs with planted classes"),
-    "files": Component(FileOptions, build_files, "your own graph or graphs: edge and node tables, or .npz"),
+    "files": Component(
+        FileOptions, build_files, "your own graph or graphs: edge and node tables, or .npz", faults=faults_of_files
+    ),
 }
 
 __all__ = ["DATA"]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from sslplug.contracts import DataContext, Task
+from sslplug.contracts import DataContext, Fault, Task, listed
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_graph.data.block_model import block_model, block_model_graphs
 from sslplug_graph.data.catalogue import SOURCES
 from sslplug_graph.data.digits import read_digits
 from sslplug_graph.data.download import locate, prove
-from sslplug_graph.data.files import Columns, read_files
+from sslplug_graph.data.files import Columns, read_files, reading
 from sslplug_graph.data.graph_data import BigGraph, SmallGraphs
 from sslplug_graph.data.graph_set import FloatMatrix, GraphSet
 from sslplug_graph.data.npz_graphs import read_npz_graph
@@ -85,6 +86,20 @@ def build_block_model_graphs(options: GeneratedGraphOptions, context: DataContex
 
 def build_files(options: FileOptions, context: DataContext) -> BigGraph | SmallGraphs:
     """A user's own data; a relative path is looked up from here, then below the data root."""
+    path, columns = _own(options, context)
+    graphs = read_files(path, columns, options.undirected, labelled=context.fitted is None)
+    if graphs.level == "node":
+        return big_graph(graphs, options, context)
+    return small_graphs(graphs, options.folds, options.repeats, context, scaling=options.features)
+
+
+def faults_of_files(options: FileOptions, context: DataContext) -> Iterator[Fault]:
+    """Everything wrong with a user's own files."""
+    path, columns = _own(options, context)
+    return listed(reading(path, columns, options.undirected, labelled=context.fitted is None))
+
+
+def _own(options: FileOptions, context: DataContext) -> tuple[Path, Columns]:
     places = [options.path] + ([context.root / options.path] if context.root is not None else [])
     path = next((place for place in places if place.exists()), None)
     if path is None:
@@ -92,11 +107,7 @@ def build_files(options: FileOptions, context: DataContext) -> BigGraph | SmallG
     c, fitted = options.columns, context.fitted
     # Who embeds with a trained encoder asks for the features it was trained on, and for no label.
     features = c.features if fitted is None else tuple(fitted.get("columns", c.features))
-    columns = Columns(c.source, c.target, c.id, c.label, c.graph, features)
-    graphs = read_files(path, columns, options.undirected, labelled=fitted is None)
-    if graphs.level == "node":
-        return big_graph(graphs, options, context)
-    return small_graphs(graphs, options.folds, options.repeats, context, scaling=options.features)
+    return path, Columns(c.source, c.target, c.id, c.label, c.graph, features)
 
 
 def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> BigGraph:
@@ -121,7 +132,8 @@ def big_graph(graphs: GraphSet, options: NodeOptions, context: DataContext) -> B
     description = describe(graphs, edges, notes, features=options.features, sampling=options.sampling.mode)
     fanouts = options.sampling.fanouts if options.sampling.mode == "neighbour" else None
     features, fitted = scaled(graphs, options.features, context)
-    return BigGraph(features, edges, tasks, description, fanouts, fitted, options.inference_piece or None)
+    piece = options.inference_piece or None
+    return BigGraph(features, edges, tasks, description, fanouts, fitted, piece, graphs.names)
 
 
 def small_graphs(
@@ -137,7 +149,7 @@ def small_graphs(
         tasks["graph-class"] = graph_task(graphs.labels, folds, repeats, Rng.root(context.seed), graphs.classes)
     description = describe(graphs, graphs.edges, list(graphs.notes), features=scaling)
     features, fitted = scaled(graphs, scaling, context)
-    return SmallGraphs(features, graphs.edges, graphs.graph, graphs.graphs, tasks, description, fitted)
+    return SmallGraphs(features, graphs.edges, graphs.graph, graphs.graphs, tasks, description, fitted, graphs.names)
 
 
 def scaled(graphs: GraphSet, how: Scaling, context: DataContext) -> tuple[FloatMatrix, Mapping[str, Any]]:

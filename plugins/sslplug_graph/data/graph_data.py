@@ -96,9 +96,10 @@ class BigGraph:
         fanouts: Sequence[int] | None = None,
         fitted: Mapping[str, Any] = MappingProxyType({}),
         piece: int | None = None,
+        names: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         nodes = features.shape[0]
-        self.tasks, self.description, self.fitted = tasks, description, fitted
+        self.tasks, self.description, self.fitted, self.names = tasks, description, fitted, names
         self.spec = GraphSpec(
             features.shape[1], nodes, edges.shape[1], 1, "node", sparse.issparse(features), fanouts is not None
         )
@@ -184,8 +185,9 @@ class SmallGraphs:
         tasks: Mapping[str, Task],
         description: Mapping[str, Any],
         fitted: Mapping[str, Any] = MappingProxyType({}),
+        names: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        self.tasks, self.description, self.fitted = tasks, description, fitted
+        self.tasks, self.description, self.fitted, self.names = tasks, description, fitted, names
         self.spec = GraphSpec(
             features.shape[1], features.shape[0], edges.shape[1], graphs, "graph", sparse.issparse(features)
         )

@@ -6,7 +6,8 @@ Letters: N nodes, E stored edges, G graphs, F features.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,7 @@ class GraphSet:
     public    the published split, where there is one
     notes     what was found and handled (isolated nodes, removed duplicates), for the run's record
     columns   names of the features, where the source names them
+    names     {level: what the source calls each row}, where it does
     """
 
     name: str
@@ -46,6 +48,7 @@ class GraphSet:
     public: Split | None = None
     notes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = self.nodes

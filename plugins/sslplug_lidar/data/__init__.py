@@ -72,7 +72,12 @@ DATA: Mapping[str, Component] = MappingProxyType(
         "kitti_scene_flow": Component(
             scene_flow.SceneFlowOptions, scene_flow.build, "pairs of clouds with flow (the two usual preparations)"
         ),
-        "files": Component(files.FileOptions, files.build, "your own clouds: class folders, sweeps in order, or arrays"),
+        "files": Component(
+            files.FileOptions,
+            files.build,
+            "your own clouds: class folders, sweeps in order, or arrays",
+            faults=files.faults,
+        ),
         "memory": Component(memory.MemoryOptions, memory.build, "clouds in memory: a list of arrays (points, 3 + channels)"),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +35,16 @@ class Batches(Sequence[Clouds]):
         return self.make(self.chosen[step])
 
 
+def _below_one_folder(titles: Sequence[str]) -> list[str]:
+    """Titles without the folder that all files lie in.
+
+    >>> _below_one_folder(["mine/car/0.bin", "mine/tree/0.bin"])
+    ['car/0.bin', 'tree/0.bin']
+    """
+    whole = os.path.commonpath([os.path.dirname(title) for title in titles])
+    return [os.path.relpath(title, whole) for title in titles] if whole else list(titles)
+
+
 class CloudData:
     """Clouds with their tasks; see :class:`sslplug.contracts.DomainData`.
 
@@ -41,6 +52,7 @@ class CloudData:
     training    (k,) numbers of the clouds that training batches may hold
     scale       fitted on these
     pairs       batches and rows hand over the sweep before each, with pose and flow
+    names       the file or record of each cloud, see :class:`sslplug.contracts.NamedRows`
     raw         task -> raw features
     """
 
@@ -58,6 +70,7 @@ class CloudData:
         preprocessing: Mapping[str, Any],
     ) -> None:
         self.clouds, self.tasks, self.training, self.pairs = clouds, tasks, training, pairs
+        self.names: Mapping[str, Sequence[str]] = {"cloud": _below_one_folder(clouds.titles)} if clouds.titles else {}
         self.spec = replace(scale.spec(clouds.sensor), sweeps=pairs and clouds.before is not None)
         self.fitted, self._raw = scale.to_json(), raw
         self._features = scale.applied(clouds.features)

@@ -14,8 +14,8 @@ from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet
-from sslplug_lidar.data.files import from_arrays
 from sslplug_lidar.data.options import CloudOptions
+from sslplug_lidar.data.own_arrays import from_arrays
 from sslplug_lidar.data.prepare import centred
 from sslplug_lidar.tasks import object_task, shares_by_class
 

@@ -9,10 +9,13 @@ from sslplug.contracts import Component
 from sslplug_recsys.data import builders as b
 from sslplug_recsys.data import options as o
 from sslplug_recsys.data import published as p
+from sslplug_recsys.data.own import faults_of_files
 
 DATA: Mapping[str, Component] = MappingProxyType(
     {
-        "files": Component(o.FileOptions, b.build_files, "your own: Parquet, CSV, TSV, RecBole's or LightGCN's text"),
+        "files": Component(
+            o.FileOptions, b.build_files, "your own: Parquet, CSV, TSV, RecBole's or LightGCN's text", faults=faults_of_files
+        ),
         "gowalla": Component(
             o.PublishedOptions, b.published("gowalla", p.read_gowalla), "29,858 users, 40,981 places; LightGCN's split"
         ),

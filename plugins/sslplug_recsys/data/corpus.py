@@ -87,6 +87,13 @@ class Corpus:
         return digest.hexdigest()
 
 
+def apart(user: np.ndarray, item: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(e,) bool: interactions whose pair stood earlier in another part; (e,) int64: the first interaction of each pair."""
+    _, first, place = np.unique(user * (item.max(initial=0) + 1) + item, return_index=True, return_inverse=True)
+    opening = first[place]
+    return part != part[opening], opening
+
+
 def distinct(corpus: Corpus) -> Corpus:
     """The corpus with every pair once, at its earliest time, in the source's order; the rest is left out and said.
 
@@ -99,15 +106,13 @@ def distinct(corpus: Corpus) -> Corpus:
     if first.all():
         return corpus
     if corpus.part is not None:
-        group = np.cumsum(first) - 1
-        owner = corpus.part[order][first][group]
-        apart = np.flatnonzero(corpus.part[order] != owner)
-        if len(apart):
-            row = order[apart[0]]
+        leaking, opening = apart(corpus.user, corpus.item, corpus.part)
+        if leaking.any():
+            row = int(leaking.argmax())
             raise DataError(
                 f"{corpus.name}: user {int(corpus.user[row])} and item {int(corpus.item[row])} are in both "
-                f"{PARTS[int(owner[apart[0]])]} and {PARTS[int(corpus.part[row])]} ({len(apart)} such pairs); expected parts "
-                "that share no pair. Remove them from one of the files."
+                f"{PARTS[int(corpus.part[opening[row]])]} and {PARTS[int(corpus.part[row])]} ({int(leaking.sum())} such pairs); "
+                "expected parts that share no pair. Remove them from one of the files."
             )
     kept = np.sort(order[first])
     left = len(key) - len(kept)

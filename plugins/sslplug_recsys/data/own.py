@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, Fault, Faults, Reading, Refused, attempt, finished, listed
+from sslplug.contracts.cells import ids, repeats
+from sslplug.contracts.tables import Table, mask, plain_words, require
 from sslplug.errors import DataError, UsageError
 from sslplug_recsys.batch import FeatureTable
-from sslplug_recsys.data.corpus import TEST, TRAIN, VAL, Corpus
-from sslplug_recsys.data.features import Words, binned, edges_of, several, single, table_of
-from sslplug_recsys.data.lightgcn_text import read_parts
+from sslplug_recsys.data.corpus import PARTS, TEST, TRAIN, VAL, Corpus, apart
+from sslplug_recsys.data.lightgcn_text import reading_of_parts
 from sslplug_recsys.data.options import FileOptions, TableOptions
-from sslplug_recsys.data.own_tables import Table, names_of, numbers_of, read_table, times_of
+from sslplug_recsys.data.own_features import read_features
+from sslplug_recsys.data.own_log import HINT, Log, read_log
+from sslplug_recsys.data.own_tables import OwnTable, read_own
+
+PART = {"train": TRAIN, "val": VAL, "test": TEST}
+A = {"user": "a user", "item": "an item"}
+Learned = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Log:
-    """Interactions of one file."""
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Users or items: names in the order of their numbers, the numbers of each log's rows, and the features' table."""
 
-    users: np.ndarray
-    items: np.ndarray
-    time: np.ndarray | None
-    notes: tuple[str, ...]
+    names: pa.Array
+    numbers: list[np.ndarray]
+    table: OwnTable | None
+    kept: np.ndarray
+    rows: np.ndarray
 
 
-def from_files(options: FileOptions, context: DataContext) -> tuple[Corpus, dict[str, Any]]:
+def from_files(options: FileOptions, context: DataContext) -> tuple[Corpus, Learned]:
     """The corpus of a user's files, and what of it must encode new data: vocabularies and bin edges of features.
 
     Users and items are numbered in the order in which the interactions, then the feature tables, name them. Those of a feature
     table alone have no interaction: such items are cold. Entities that their table does not name have missing features.
     """
+    notes: list[str] = []
+    corpus, learned = finished(reading(options, context), notes)
+    return replace(corpus, notes=(*notes, *corpus.notes)), learned
+
+
+def faults_of_files(options: FileOptions, context: DataContext) -> Iterator[Fault]:
+    """Everything wrong with a user's own files."""
+    return listed(reading(options, context))
+
+
+def reading(options: FileOptions, context: DataContext) -> Reading[tuple[Corpus, Learned]]:
+    """See :func:`from_files`."""
     places = {"train": options.path, "val": options.val, "test": options.test}
     files = {part: _find(path, context) for part, path in places.items() if path is not None}
     if files["train"].suffix == ".txt":
@@ -43,13 +65,21 @@ def from_files(options: FileOptions, context: DataContext) -> tuple[Corpus, dict
             raise UsageError(
                 "LightGCN's text numbers users and items; data.users and data.items need named ones (CSV, Parquet)."
             )
-        corpus = read_parts(files["train"].stem, files)
+        corpus = yield from reading_of_parts(files["train"].stem, files)
         return (corpus if len(files) > 1 else replace(corpus, part=None)), {}
-    logs = {part: _log(read_table(file), options) for part, file in files.items()}
-    sides = {}
+    logs: dict[str, Log | None] = {}
+    for part, file in files.items():
+        logs[part] = yield from attempt(_log(file, options))
+    tables: dict[str, OwnTable | None] = {"user": None, "item": None}
     for side, path in (("user", options.users), ("item", options.items)):
-        sides[side] = None if path is None else read_table(_find(path, context))
-    return _join(files["train"].stem, logs, sides, options, context.fitted or {})
+        if path is not None:
+            tables[side] = yield from attempt(read_own(_find(path, context)))
+    whole = {part: log for part, log in logs.items() if log is not None}
+    if len(whole) < len(logs):
+        raise Refused(
+            Faults("incomplete", str(options.path), "interactions that cannot be read", "them all", "Mend the faults above.")
+        )
+    return (yield from _join(files["train"].stem, whole, tables, options, context.fitted or {}))
 
 
 def from_memory(options: TableOptions, context: DataContext) -> Corpus:
@@ -68,8 +98,16 @@ def from_memory(options: TableOptions, context: DataContext) -> Corpus:
         raise DataError(
             f"the table in memory: {error}; expected a data frame, a pyarrow table or columns by name."
         ) from error
-    log = _log(Table("the table in memory", content, {}), options)
-    return _join("memory", {"train": log}, {"user": None, "item": None}, options, {})[0]
+    table = Table("the table in memory", plain_words(content), np.arange(1, content.num_rows + 1))
+
+    def of_memory() -> Reading[Corpus]:
+        log = yield from read_log(OwnTable(table), options)
+        corpus, _ = yield from _join("memory", {"train": log}, {"user": None, "item": None}, options, {})
+        return corpus
+
+    notes: list[str] = []
+    corpus = finished(of_memory(), notes)
+    return replace(corpus, notes=(*notes, *corpus.notes))
 
 
 def _find(path: Path, context: DataContext) -> Path:
@@ -80,129 +118,178 @@ def _find(path: Path, context: DataContext) -> Path:
     raise DataError(f"{' and '.join(map(str, places))}: no such file; give a table of interactions or of features.")
 
 
-def _log(table: Table, options: TableOptions) -> Log:
-    """The interactions of a table that are positives."""
-    c = options.columns
-    users, items = names_of(table, c.user), names_of(table, c.item)
-    time = times_of(table, c.time) if c.time in table.content.column_names else None
-    notes: tuple[str, ...] = ()
-    if options.least_rating is not None:
-        rating = numbers_of(table, c.rating)
-        kept = rating >= options.least_rating
-        if not kept.all():
-            notes = (
-                f"{int((~kept).sum())} interactions rated below {options.least_rating:g}, or not at all, are no positives",
-            )
-        users, items, time = users[kept], items[kept], None if time is None else time[kept]
-        if not len(users):
-            raise DataError(
-                f"{table.source}: no interaction is rated {options.least_rating:g} or higher; lower least_rating."
-            )
-    if time is not None and (np.diff(time) < 0).any():
-        notes = (
-            *notes,
-            f"{table.source}: interactions are not in the order of time; they are ordered by it where order counts",
-        )
-    return Log(users, items, time, notes)
+def _log(file: Path, options: TableOptions) -> Reading[Log]:
+    own = yield from read_own(file)
+    return (yield from read_log(own, options))
 
 
 def _join(
-    name: str, logs: Mapping[str, Log], sides: Mapping[str, Table | None], options: TableOptions, fitted: Mapping[str, Any]
-) -> tuple[Corpus, dict[str, Any]]:
-    column = {"user": options.columns.user, "item": options.columns.item}
-    named = {"user": [log.users for log in logs.values()], "item": [log.items for log in logs.values()]}
-    numbers: dict[str, dict[str, int]] = {}
-    keys: dict[str, np.ndarray] = {}
-    notes = [note for log in logs.values() for note in log.notes]
-    for side in ("user", "item"):
-        known: dict[str, int] = {}
-        for words in named[side]:
-            for word in words:
-                known.setdefault(word, len(known))
-        table, acting = sides[side], len(known)
-        if table is not None:
-            keys[side] = names_of(table, column[side])
-            _refuse_repeats(table, column[side], keys[side])
-            lacking = acting - len(known.keys() & set(keys[side]))
-            if lacking:
-                notes.append(f"{lacking} {side}s are not in {table.source}: their features are missing")
-            for word in keys[side]:
-                known.setdefault(word, len(known))
-            if len(known) > acting:
-                notes.append(f"{len(known) - acting} {side}s of {table.source} have no interaction")
-        numbers[side] = known
-    features: dict[str, FeatureTable | None] = {"user": None, "item": None}
-    learned: dict[str, Any] = {}
-    for side, table in sides.items():
-        if table is not None and isinstance(options, FileOptions):
-            rows = np.array([numbers[side][word] for word in keys[side]], np.int64)
-            features[side], learned[side] = _features(
-                table, column[side], rows, len(numbers[side]), options, fitted.get(side)
-            )
-    part = [np.full(len(log.users), {"train": TRAIN, "val": VAL, "test": TEST}[p], np.int8) for p, log in logs.items()]
-    times = [log.time for log in logs.values()]
-    timed = [one for one in times if one is not None]
-    if timed and len(timed) < len(times):
-        raise DataError(
-            f"{name}: some files have a time column {options.columns.time!r} and others have none; give it to all."
+    name: str,
+    logs: Mapping[str, Log],
+    tables: Mapping[str, OwnTable | None],
+    options: TableOptions,
+    fitted: Mapping[str, Any],
+) -> Reading[tuple[Corpus, Learned]]:
+    timed = [log.time for log in logs.values() if log.time is not None]
+    if timed and len(timed) < len(logs):
+        without = next(log.table.file for log in logs.values() if log.time is None)
+        yield Faults(
+            "no-times",
+            without,
+            f"no time column {options.columns.time!r}, which other files have",
+            "times in all files or in none (some files have a time column)",
+            "Give it to all.",
+            column=options.columns.time,
         )
-    users, items = numbers["user"], numbers["item"]
+        timed = []
+    if timed and len(moments := np.concatenate(timed)) > 1 and (moments == moments[0]).all():
+        yield Faults(
+            "one-moment",
+            next(iter(logs.values())).table.file,
+            "the same time in every row",
+            "times that order interactions",
+            "Choose data.split: random, or mend the column.",
+            column=options.columns.time,
+            harmless=True,
+        )
+    column = {"user": options.columns.user, "item": options.columns.item}
+    sides: dict[str, Side] = {}
+    for side in ("user", "item"):
+        named = [log.users if side == "user" else log.items for log in logs.values()]
+        sides[side] = yield from _number(side, column[side], logs, named, tables[side])
+    features: dict[str, FeatureTable | None] = {}
+    learned: Learned = {}
+    for side, one in sides.items():
+        features[side] = None
+        if one.table is not None and isinstance(options, FileOptions):
+            features[side], learned[side] = yield from read_features(
+                one.table, column[side], one.kept, one.rows, len(one.names), options, fitted.get(side)
+            )
+    users, items = sides["user"], sides["item"]
+    part = np.concatenate([np.full(len(log.rows), PART[p], np.int8) for p, log in logs.items()])
+    user, item = np.concatenate(users.numbers), np.concatenate(items.numbers)
+    yield from _across(logs, users, items, user, item, part)
     corpus = Corpus(
         name,
-        len(users),
-        len(items),
-        np.array([users[word] for log in logs.values() for word in log.users], np.int64),
-        np.array([items[word] for log in logs.values() for word in log.items], np.int64),
+        len(users.names),
+        len(items.names),
+        user,
+        item,
         np.concatenate(timed) if timed else None,
-        np.concatenate(part) if len(logs) > 1 else None,
+        part if len(logs) > 1 else None,
         user_features=features["user"],
         item_features=features["item"],
-        user_names=tuple(users),
-        item_names=tuple(items),
-        notes=tuple(notes),
+        user_names=tuple(users.names.to_pylist()),
+        item_names=tuple(items.names.to_pylist()),
         unit="of the time column",
     )
     return corpus, learned
 
 
-def _refuse_repeats(table: Table, column: str, keys: np.ndarray) -> None:
-    first: dict[str, int] = {}
-    for row, key in enumerate(keys, start=1):
-        if key in first:
-            raise DataError(
-                f"{table.source}, row {row}, column {column!r}: {key!r} was in row {first[key]} already; expected one row each. "
-                "Join the rows; a cell may hold several values."
+def _number(side: str, column: str, logs: Mapping[str, Log], named: list[pa.Array], own: OwnTable | None) -> Reading[Side]:
+    """Numbers for the names of the logs, then for those of the feature table alone."""
+    acting = pc.unique(pa.chunked_array(named))
+    keys, kept = None, np.zeros(0, bool)
+    names = acting
+    if own is not None and (yield from require(own.table, column, hint=HINT)):
+        keys = yield from ids(own.table, column, negative=False)
+        again = yield from repeats(own.table, column, keys, "Join the rows; a cell may hold several values.")
+        kept = mask(pc.is_valid(keys)) & ~again
+        known = keys.filter(pa.array(kept))
+        cold = kept & ~mask(pc.is_in(keys, value_set=acting))
+        if cold.any():
+            yield own.table.wrong(
+                f"{side}-without-interaction",
+                cold,
+                column,
+                f"{A[side]} that the interactions name",
+                "It is kept, and no training pair tells of it." if side == "item" else "It is kept and never asked.",
+                harmless=True,
             )
-        first[key] = row
+        for log, words in zip(logs.values(), named, strict=True):
+            yield from _featureless(side, column, log, words, known, own.table)
+        names = pa.concat_arrays([acting, keys.filter(pa.array(cold))])
+    numbers = [np.asarray(pc.index_in(words, value_set=names), np.int64) for words in named]
+    if keys is None:
+        return Side(names, numbers, None, kept, np.empty(0, np.int64))
+    rows = np.asarray(pc.index_in(keys.filter(pa.array(kept)), value_set=names), np.int64)
+    return Side(names, numbers, own, kept, rows)
 
 
-def _features(
-    table: Table, key: str, rows: np.ndarray, n: int, options: FileOptions, fitted: Mapping[str, Any] | None
-) -> tuple[FeatureTable | None, dict[str, Any]]:
-    """Features of ``n`` entities; row r of the table is entity ``rows[r]``. Numbers with a fraction become bins."""
-    fields: dict[str, Words] = {}
-    edges: dict[str, Sequence[float]] = {}
-    for name in table.content.column_names:
-        if name == key:
-            continue
-        column = table.content[name]
-        if pa.types.is_floating(column.type):
-            values = numbers_of(table, name)
-            edges[name] = fitted["edges"][name] if fitted else edges_of(values).tolist()
-            words = single(binned(values, np.asarray(edges[name], np.float64)))
-        elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-            words = several([[str(value) for value in cell or () if value is not None] for cell in column.to_pylist()])
-        else:
-            separator = table.sequences.get(name, options.separator)
-            text = ["" if value is None else str(value) for value in column.to_pylist()]
-            words = several([[word for word in (part.strip() for part in cell.split(separator)) if word] for cell in text])
-        fields[name] = Words(rows[words.owner], words.values)
-    if not fields:
-        return None, {}
-    known = fitted["vocabularies"] if fitted else None
-    if known is not None and set(known) != set(fields):
-        raise DataError(
-            f"{table.source} has the features {', '.join(fields)}; the encoder was trained on {', '.join(known)}."
+def _featureless(side: str, column: str, log: Log, words: pa.Array, known: pa.Array, table: Table) -> Reading[None]:
+    """Users or items of a log that the feature table does not name, each told at its first row."""
+    bare = np.flatnonzero(~mask(pc.is_in(words, value_set=known)))
+    if len(bare):
+        code = np.asarray(words.take(pa.array(bare)).dictionary_encode().indices)
+        at = bare[np.unique(code, return_index=True)[1]]
+        yield Faults(
+            f"{side}-without-features",
+            log.table.file,
+            lambda k: repr(words[int(at[k])].as_py()),
+            f"{A[side]} of {Path(table.file).name}",
+            "Its features count as missing.",
+            log.rows[at],
+            column,
+            harmless=True,
         )
-    coded, vocabularies = table_of(fields, n, options.most_values, options.least_count, known)
-    return coded, {"vocabularies": vocabularies, "edges": edges}
+
+
+def _across(
+    logs: Mapping[str, Log], users: Side, items: Side, user: np.ndarray, item: np.ndarray, part: np.ndarray
+) -> Reading[None]:
+    """What is wrong with interactions taken together: pairs in two parts, users with too little to learn from or to be asked."""
+    start = 0
+    leaking, first = apart(user, item, part)
+    trained = np.bincount(user[part == TRAIN], minlength=len(users.names))
+    seen = np.bincount(user, minlength=len(users.names))
+    for log in logs.values():
+        own = slice(start, start + len(log.rows))
+        start += len(log.rows)
+        places = np.flatnonzero(leaking[own]) + own.start
+        if len(places):
+            yield Faults(
+                "pair-in-two-parts",
+                log.table.file,
+                partial(_leak, users.names, items.names, user[places], item[places], part[first[places]]),
+                "parts that share no pair",
+                "Remove it from one of the files.",
+                log.rows[places - own.start],
+            )
+        mine = user[own]
+        opening = np.zeros(len(mine), bool)
+        opening[np.unique(mine, return_index=True)[1]] = True
+        for kind, places, expected, mend in (
+            (
+                "user-without-history",
+                opening & (trained[mine] == 0) & (part[own] != TRAIN),
+                "a user with a training pair",
+                "What is held out of it is not asked.",
+            ),
+            (
+                "one-interaction",
+                opening & (seen[mine] == 1) & (trained[mine] == 1),
+                "two interactions or more of each user",
+                "It is trained on and cannot be asked.",
+            ),
+        ):
+            at = np.flatnonzero(places)
+            if len(at):
+                yield Faults(
+                    kind,
+                    log.table.file,
+                    partial(_user, users.names, mine[at]),
+                    expected,
+                    mend,
+                    log.rows[at],
+                    None,
+                    harmless=True,
+                )
+
+
+def _leak(users: pa.Array, items: pa.Array, user: np.ndarray, item: np.ndarray, earlier: np.ndarray, k: int) -> str:
+    pair = f"{users[int(user[k])].as_py()!r} with {items[int(item[k])].as_py()!r}"
+    return f"{pair}, which is in the {PARTS[earlier[k]]} part too"
+
+
+def _user(users: pa.Array, user: np.ndarray, k: int) -> str:
+    return f"user {users[int(user[k])].as_py()!r}"

@@ -69,6 +69,8 @@ class PairData:
         self, corpus: Corpus, division: Division, fitted: Mapping[str, Any], cutoffs: Sequence[int] = (20, 10)
     ) -> None:
         self.corpus, self.division, self.fitted = corpus, division, fitted
+        named = {"user": corpus.user_names, "item": corpus.item_names}
+        self.names = {level: names for level, names in named.items() if names is not None}
         trained = division.part == TRAIN
         self._user, self._item = corpus.user[trained], corpus.item[trained]
         self.spec = RecSpec(

@@ -27,7 +27,7 @@ def read_s3rec(folder: Path, name: str) -> Corpus:
 
     ``item_features`` are the attributes in bands; ``relations["item-attribute"]`` are (item, attribute) pairs.
     """
-    user, item, _ = read_lines(folder / f"{name}.txt")
+    user, item = read_lines(folder / f"{name}.txt")
     order = np.argsort(user, kind="stable")
     user, item = user[order] - 1, item[order] - 1
     if user.min() < 0 or item.min() < 0:

@@ -9,7 +9,7 @@ from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_recsys.data.movielens import read_movielens
 from sslplug_recsys.data.options import FileOptions
-from sslplug_recsys.data.own import from_files
+from sslplug_recsys.data.own import faults_of_files, from_files
 from sslplug_recsys.data.sources import SOURCES, locate
 from sslplug_recsys.data.tastes import tastes
 from sslplug_recsys.relatedness.basket_data import BasketData, BasketOptions
@@ -56,6 +56,11 @@ def build_files(options: FilesOptions, context: DataContext) -> BasketData:
     return BasketData(corpus, options, fitted)
 
 
-FILES = Component(FilesOptions, build_files, "your own interactions with times, as baskets")
+FILES = Component(
+    FilesOptions,
+    build_files,
+    "your own interactions with times, as baskets",
+    faults=lambda options, context: faults_of_files(options.files, context),
+)
 MOVIELENS = Component(MovieLensOptions, build_movielens, "MovieLens-100K: films rated well in one session")
 TASTES = Component(TastesOptions, build_tastes, "baskets of synthetic users with latent tastes; offline")

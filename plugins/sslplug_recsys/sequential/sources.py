@@ -12,7 +12,7 @@ from sslplug.randomness import Rng
 from sslplug_recsys.data.builders import read_s3rec_set
 from sslplug_recsys.data.movielens import read_movielens
 from sslplug_recsys.data.options import FileOptions
-from sslplug_recsys.data.own import from_files
+from sslplug_recsys.data.own import faults_of_files, from_files
 from sslplug_recsys.data.sources import SOURCES, locate
 from sslplug_recsys.data.tastes import tastes
 from sslplug_recsys.sequential.sequence_data import SequenceData, SequenceOptions
@@ -68,7 +68,12 @@ def build_files(options: FilesOptions, context: DataContext) -> SequenceData:
     return SequenceData(corpus, options, fitted)
 
 
-FILES = Component(FilesOptions, build_files, "your own interactions with times, as sequences")
+FILES = Component(
+    FilesOptions,
+    build_files,
+    "your own interactions with times, as sequences",
+    faults=lambda options, context: faults_of_files(options.files, context),
+)
 S3REC = Component(S3RecOptions, build_s3rec, "sequences with attributes: Amazon Beauty, Sports, Yelp, LastFM (S3-Rec)")
 TASTES = Component(TastesOptions, build_tastes, "sequences of synthetic users with latent tastes; offline")
 MOVIELENS = Component(MovieLensOptions, build_movielens, "MovieLens-100K as sequences")

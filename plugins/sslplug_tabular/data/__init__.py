@@ -25,7 +25,7 @@ from sslplug_tabular.data.options import (
     NamedOptions,
     TableOptions,
 )
-from sslplug_tabular.data.own import build_files, build_memory
+from sslplug_tabular.data.own import build_files, build_memory, faults_of_files
 
 DATA: Mapping[str, Component] = {
     "breast_cancer": Component(
@@ -55,7 +55,9 @@ DATA: Mapping[str, Component] = {
     "helena": Component(TableOptions, split_arrays("helena"), "Helena: 65,196 x 27, 100 classes, published split"),
     "higgs": Component(TableOptions, split_arrays("higgs"), "Higgs small: 98,050 x 28, 2 classes, published split"),
     "aloi": Component(TableOptions, split_arrays("aloi"), "ALOI: 108,000 x 128, 1,000 classes, published split"),
-    "files": Component(FileOptions, build_files, "your own table: CSV, Parquet, Arrow, Feather or ARFF"),
+    "files": Component(
+        FileOptions, build_files, "your own table: CSV, Parquet, Arrow, Feather or ARFF", faults=faults_of_files
+    ),
     "memory": Component(MemoryOptions, build_memory, "a table in memory: array, data frame or pyarrow table"),
 }
 

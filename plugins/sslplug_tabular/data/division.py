@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, Faults, Reading, attempt
+from sslplug.contracts.tables import Table
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_tabular.data.options import OwnOptions
@@ -49,23 +50,32 @@ class Division:
 
 def divide(
     source: TableSource, options: OwnOptions, context: DataContext, parts: Parts | None, notes: list[str]
-) -> Division:
-    """Read targets, and divide the rows as ``parts`` or else ``options.split`` say. ``notes`` gets what was left out."""
+) -> Reading[Division]:
+    """Read targets, and divide the rows as ``parts`` or else ``options.split`` say. ``notes`` gets what was left out.
+
+    A target that cannot be used is told, and there is no such task.
+    """
     fitted = context.fitted
     options = _with_present_columns(options, source, fitted is not None, notes)
     split = options.split
     side = [column for column in (split.column, split.group, split.time) if column is not None]
-    table = source.columns([*options.targets, *side])
-    labels = _read_targets(table, options, source.where, fitted)
-    parts = parts or _parts(table, labels, options, source, context.seed if split.seed is None else split.seed)
-    targets = {}
+    table = Table(source.where, source.columns([*options.targets, *side]), source.told(np.arange(source.rows)))
+    labels = yield from _read_targets(table, options, fitted)
+    if parts is None:
+        seed = context.seed if split.seed is None else split.seed
+        parts = yield from attempt(_parts(table, labels, options, seed))
+    if parts is None:  # told above: without parts no task can be looked at
+        parts, labels = Parts(np.zeros(source.rows, np.int8), "none"), {}
+    targets: dict[str, Target] = {}
     for task, label in labels.items():
+        making = make_target(task, label, parts, table, None if fitted is None else fitted["targets"][task])
+        if fitted is None:
+            made = yield from attempt(making)
+            targets |= {} if made is None else {task: made}
+            continue
         try:
-            known = None if fitted is None else fitted["targets"][task]
-            targets[task] = make_target(task, label, parts, source.where, known)
+            targets[task] = yield from making
         except DataError as error:
-            if fitted is None:
-                raise
             notes.append(f"no task {task!r}: {error}")
     used = {*options.targets, *(column for column in side if column not in options.types)}
     features = (name for name in source.names if name not in used and options.types.get(name) != "ignore")
@@ -99,44 +109,47 @@ def _with_present_columns(options: OwnOptions, source: TableSource, fitted: bool
     return options
 
 
-def _read_targets(table: pa.Table, options: OwnOptions, where: str, fitted: Mapping[str, Any] | None) -> dict[str, Labels]:
+def _read_targets(table: Table, options: OwnOptions, fitted: Mapping[str, Any] | None) -> Reading[dict[str, Labels]]:
     """{task name: labels}: one target is called "target", several are called as their columns."""
-    found = {}
+    found: dict[str, Labels] = {}
     for column in options.targets:
         task = ONLY_TARGET if len(options.targets) == 1 else column
-        cells = tidy(table[column], options.missing)
+        cells = tidy(table.content[column], options.missing)
+        if pa.types.is_nested(cells.type) or pa.types.is_binary(cells.type):
+            mend = "Take it apart, or name another target."
+            yield Faults("nested-column", table.file, f"a column of {cells.type}", "classes or numbers", mend, column=column)
+            continue
         if fitted is None:
-            found[task] = read_labels(column, cells, options.target_kind, where)
+            labels = yield from attempt(read_labels(table, column, cells, options.target_kind))
+            found |= {} if labels is None else {task: labels}
         elif task in fitted["targets"] and len(cells.drop_null()):
             facts = fitted["targets"][task]
-            found[task] = read_labels(column, cells, facts["kind"], where, facts.get("classes", ()))
+            found[task] = yield from read_labels(table, column, cells, facts["kind"], facts.get("classes", ()))
     return found
 
 
-def _parts(table: pa.Table, labels: Mapping[str, Labels], options: OwnOptions, source: TableSource, seed: int) -> Parts:
+def _parts(table: Table, labels: Mapping[str, Labels], options: OwnOptions, seed: int) -> Reading[Parts]:
     split, rng, drawn = options.split, Rng.root(seed), options.split.seed is None
-    val, test, where = split.val_share, split.test_share, source.where
+    val, test = split.val_share, split.test_share
     if split.column is not None:
-        return named_parts(tidy(table[split.column], options.missing), split.column, where)
+        return (yield from named_parts(table, tidy(table.content[split.column], options.missing), split.column))
     if split.group is not None:
-        return replace(
-            group_parts(tidy(table[split.group], options.missing), split.group, val, test, rng, where), drawn=drawn
-        )
+        cells = tidy(table.content[split.group], options.missing)
+        return replace((yield from group_parts(table, cells, split.group, val, test, rng)), drawn=drawn)
     if split.time is not None:
-        return time_parts(_times(tidy(table[split.time], options.missing), split.time, where), split.time, val, test, where)
+        times = yield from _times(table, tidy(table.content[split.time], options.missing), split.time)
+        return (yield from time_parts(table, times, split.time, val, test))
     if not labels:
-        return Parts(np.zeros(source.rows, np.int8), "none")
-    return replace(random_parts(next(iter(labels.values())), source.rows, val, test, split.stratify, rng), drawn=drawn)
+        return Parts(np.zeros(len(table), np.int8), "none")
+    return replace(random_parts(next(iter(labels.values())), len(table), val, test, split.stratify, rng), drawn=drawn)
 
 
-def _times(cells: pa.Array, name: str, where: str) -> np.ndarray:
+def _times(table: Table, cells: pa.Array, name: str) -> Reading[np.ndarray]:
     """(n,) float64: days of dates, or numbers."""
     words = is_text(plain(cells).type)
     dates = pa.types.is_temporal(cells.type) or (words and not looks_like_number(as_words(cells.drop_null())).all())
     times, bad = as_days(cells) if dates else as_numbers(cells)
     if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"{where}, row {row + 1}, column {name!r}: {plain(cells)[row].as_py()!r}; expected a date (2024-05-31) or a number."
-        )
+        yield table.wrong("not-a-time", bad, name, "a date (2024-05-31) or a number", "Mend it.")
+        times = np.where(bad, -np.inf, times)
     return times

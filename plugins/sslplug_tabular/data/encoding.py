@@ -13,11 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sslplug.errors import DataError
+from sslplug.contracts import Faults, Reading, Refused, collected
+from sslplug.contracts.tables import Table
 from sslplug.randomness import Rng
+from sslplug_tabular.data.foreign import DECIMAL_COMMA, THOUSANDS, UNIT, foreign_dates, matching
 from sslplug_tabular.data.scaling import Linear, Scaler, Scaling, fit_scaler, load_scaler
+from sslplug_tabular.data.source import not_finite
 from sslplug_tabular.data.types import ColumnType
-from sslplug_tabular.data.words import as_days, as_numbers, as_words, plain, tidy
+from sslplug_tabular.data.words import as_days, as_numbers, as_words, looks_like_date, plain, tidy
 
 Infinities = Literal["refuse", "missing"]
 RESERVED = 2
@@ -79,23 +82,22 @@ class TableEncoding:
         """Codes of each categorical column, with the reserved ones."""
         return tuple(len(column.words) + RESERVED for column in self.words)
 
-    def decode(self, table: pa.Table, rows: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    def decode(self, part: Table) -> Reading[tuple[np.ndarray, np.ndarray]]:
         """Unscaled numbers (n, num) float64 with NaN where missing, and codes (n, cat) int32.
 
-        rows  (n,) numbers of the table's rows in the whole data, for messages
-
-        Raises DataError with row, column and value for a cell that its column's kind does not allow.
+        A cell that its column's kind does not allow is told, and counts as missing.
         """
-        values = np.empty((len(rows), len(self.numeric)), np.float64, order="F")  # work goes by column
-        codes = np.empty((len(rows), len(self.words)), np.int32, order="F")
+        rows = len(part)
+        values = np.empty((rows, len(self.numeric)), np.float64, order="F")  # work goes by column
+        codes = np.empty((rows, len(self.words)), np.int32, order="F")
         place = 0
         for column in self.numbers:
-            cells = tidy(table[column.name], self.missing)
-            found = self._numbers(column, cells, rows, where)
+            numbers = yield from _unscaled(part, column.name, column.kind, column.order, self.missing, self.infinities)
+            found = np.stack([numbers, *_phases(numbers, len(column.outputs) // 2)], axis=1)
             values[:, place : place + len(column.outputs)] = found
             place += len(column.outputs)
         for number, word in enumerate(self.words):
-            codes[:, number] = _codes(word, tidy(table[word.name], self.missing))
+            codes[:, number] = _codes(word, tidy(part.content[word.name], self.missing))
         return values, codes
 
     def scale(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,10 +112,6 @@ class TableEncoding:
             else:
                 numeric[:, number] = scaler(values[:, number])
         return np.ascontiguousarray(numeric), np.ascontiguousarray(missing)
-
-    def _numbers(self, column: NumberColumn, cells: pa.Array, rows: np.ndarray, where: str) -> np.ndarray:
-        numbers = _unscaled(column.name, column.kind, column.order, cells, rows, where, self.infinities)
-        return np.stack([numbers, *_phases(numbers, len(column.outputs) // 2)], axis=1)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -148,8 +146,7 @@ def load_encoding(state: Mapping[str, Any]) -> TableEncoding:
 
 
 def fit_encoding(
-    table: pa.Table,
-    rows: np.ndarray,
+    part: Table,
     types: Sequence[ColumnType],
     *,
     scaler: Scaling,
@@ -157,66 +154,94 @@ def fit_encoding(
     missing: tuple[str, ...],
     infinities: Infinities,
     rng: Rng,
-    where: str,
     note: Callable[[str], None],
-) -> TableEncoding:
+) -> Reading[TableEncoding]:
     """The encoding of ``types``, from allowed rows alone. ``note`` gets a sentence for what was given up.
 
-    Raises DataError where no column is left to use.
+    Cells that cannot be read are left to :meth:`TableEncoding.decode` to tell. Refused where no column is left to use.
     """
+    yield from ()
     numbers: list[NumberColumn] = []
     words: list[WordColumn] = []
     for column in types:
         if column.kind == "ignore":
             continue
-        cells = tidy(table[column.name], missing)
         if column.kind == "categorical" or column.kind == "boolean":
+            cells = tidy(part.content[column.name], missing)
             words.append(WordColumn(column.name, column.kind, _vocabulary(column, cells, most_categories, note)))
             continue
-        found = _unscaled(column.name, column.kind, column.order, cells, rows, where, infinities)
-        outputs, scalers = [column.name], [fit_scaler(scaler, found, rng.fork("scaler", column.name))]
+        found = collected(_unscaled(part, column.name, column.kind, column.order, missing, infinities))[1]
+        known = found[~np.isnan(found)]
+        outputs, scalers = (
+            [column.name],
+            [fit_scaler(scaler, found, rng.fork("scaler", column.name)) if len(known) else _AS_IS],
+        )
         if column.kind == "date":
-            timed = bool(np.nanmax(np.abs(found - np.round(found))) > 0)
+            timed = bool(np.any(known != np.round(known)))
             for period in [p for p in _PERIODS if p != "day" or timed]:
                 outputs += [f"{column.name} (sine of the {period})", f"{column.name} (cosine of the {period})"]
                 scalers += [_AS_IS, _AS_IS]
         numbers.append(NumberColumn(column.name, column.kind, tuple(outputs), tuple(scalers), column.order))
     if not numbers and not words:
         why = "; ".join(f"{c.name}: {c.why}" for c in types[:10]) or "there is none beside the target"
-        raise DataError(
-            f"{where}: no column is left to learn from ({why}). Add one, or keep one with data.types.<name>: numeric or "
-            "categorical."
+        raise Refused(
+            Faults(
+                "no-column",
+                part.file,
+                f"no column is left to learn from ({why})",
+                "at least one column of numbers or words",
+                "Add one, or keep one with data.types.<name>: numeric or categorical.",
+            )
         )
     return TableEncoding(tuple(numbers), tuple(words), missing, infinities)
 
 
 def _unscaled(
-    name: str, kind: str, order: tuple[str, ...], cells: pa.Array, rows: np.ndarray, where: str, infinities: Infinities
-) -> np.ndarray:
+    part: Table, name: str, kind: str, order: tuple[str, ...], missing: tuple[str, ...], infinities: Infinities
+) -> Reading[np.ndarray]:
     """(n,) float64: numbers, days or places in the order, NaN where missing (or where the order lacks the word)."""
+    cells = tidy(part.content[name], missing)
     if kind == "ordinal":
         words = as_words(cells)
         place = pc.index_in(words, value_set=pa.array(order, words.type)).cast(pa.float64())
         return np.array(place.to_numpy(zero_copy_only=False), np.float64)
-    if kind == "date" and pa.types.is_integer(plain(cells).type):
-        raise DataError(f"{where}, column {name!r}: {cells.type}; expected dates as words (2024-05-31) or as a date type.")
     numbers, bad = as_days(cells) if kind == "date" else as_numbers(cells)
     if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"{where}, row {rows[row] + 1}, column {name!r}: {plain(cells)[row].as_py()!r}; expected a "
-            f"{'date' if kind == 'date' else 'number'} ({int(bad.sum())} such). Mend the value, add it to data.missing, or "
-            f"set data.types.{name}: categorical."
-        )
+        yield from _told(part, name, kind, plain(cells), bad)
     infinite = np.isinf(numbers) | (np.abs(numbers) > np.finfo(np.float32).max)
     if infinite.any() and infinities == "refuse":
-        row = int(infinite.argmax())
-        raise DataError(
-            f"{where}, row {rows[row] + 1}, column {name!r}: {numbers[row]} ({int(infinite.sum())} such); expected a finite "
-            "number within float32. Mend the value, or set data.infinities: missing."
-        )
+        yield not_finite(part, infinite, name)
     numbers[infinite] = np.nan
     return numbers
+
+
+def _told(part: Table, name: str, kind: str, cells: pa.Array, bad: np.ndarray) -> Reading[None]:
+    """The faults of cells that are no numbers or dates, by what they are instead."""
+    words = as_words(cells)
+    mend = f"Mend the value, add it to data.missing, or set data.types.{name}: categorical."
+    if kind == "date":
+        iso, other = bad & looks_like_date(words), bad & foreign_dates(words)
+        forms = [
+            ("impossible-date", iso, "a date of the calendar", "Mend it or leave the cell empty."),
+            ("date-format", other & ~iso, "a date as 2024-05-31 or 2024-05-31 17:00", f"Write it so. {mend}"),
+        ]
+        rest, what = bad & ~iso & ~other, "not-a-date"
+    else:
+        thousands = bad & matching(words, THOUSANDS)
+        comma = bad & matching(words, DECIMAL_COMMA)
+        if (comma & ~thousands).any():
+            thousands &= ~comma
+        united = bad & matching(words, UNIT)
+        forms = [
+            ("thousands-separator", thousands, "a number without marks between its thousands", f"Take them away. {mend}"),
+            ("decimal-comma", comma & ~thousands, "a number with a decimal point", f"Write a point for the comma. {mend}"),
+            ("number-with-unit", united & ~comma & ~thousands, "a number", f"Name the unit in the heading. {mend}"),
+        ]
+        rest, what = bad & ~thousands & ~comma & ~united, "not-a-number"
+    forms.append((what, rest, "a date" if kind == "date" else "a number", mend))
+    for form, places, expected, how in forms:
+        if places.any():
+            yield part.wrong(form, places, name, expected, how)
 
 
 def _phases(days: np.ndarray, count: int) -> list[np.ndarray]:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, finished
+from sslplug.contracts.tables import Table
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_tabular.data.catalogue import SOURCES, locate
@@ -54,7 +55,8 @@ def build_adult(options: AdultOptions, context: DataContext) -> TableData:
     income = pc.replace_substring_regex(pc.utf8_trim_whitespace(table["income"]), r"\.$", "")
     table = table.set_column(table.column_names.index("income"), "income", income)
     part = np.full(table.num_rows, TEST, np.int8)
-    known = read_labels("income", income.combine_chunks()[: train.num_rows], "classification", "Adult")
+    held = Table("Adult", train, np.arange(1, train.num_rows + 1))
+    known = finished(read_labels(held, "income", income.combine_chunks()[: train.num_rows], "classification"))
     cut = random_parts(known, train.num_rows, 0.0, 0.2, True, Rng.root(options.split_seed))
     part[: train.num_rows] = np.where(cut.part == TEST, VAL, TRAIN)
     types: dict[str, Kind] = {
@@ -92,7 +94,8 @@ def build_jannis(options: NamedOptions, context: DataContext) -> TableData:
     table, part, kinds, _ = read_split_arrays(locate(source, context), ("val", "test"))
     rows = int((part == VAL).sum())
     seed = context.seed if options.split_seed is None else options.split_seed
-    labels = read_labels(TARGET, table[TARGET].combine_chunks()[:rows], "classification", source.title)
+    held = Table(source.title, table.slice(0, rows), np.arange(1, rows + 1))
+    labels = finished(read_labels(held, TARGET, held.content[TARGET].combine_chunks(), "classification"))
     cut = random_parts(labels, rows, 0.0, 0.2, True, Rng.root(seed))
     part[:rows] = np.where(cut.part == TEST, VAL, TRAIN)
     note = (

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from sslplug.contracts import DataContext, Task
-from sslplug.errors import DataError
+from sslplug.contracts import DataContext, Faults, Reading, Refused, Task, finished
+from sslplug.contracts.tables import Table
 from sslplug.randomness import Rng
 from sslplug_tabular.batch import Rows
 from sslplug_tabular.data.division import Division, divide
 from sslplug_tabular.data.encoding import UNSEEN, TableEncoding, fit_encoding, load_encoding
 from sslplug_tabular.data.leaks import leaking
+from sslplug_tabular.data.naming import naming_column
 from sslplug_tabular.data.options import OwnOptions
 from sslplug_tabular.data.source import TableSource
 from sslplug_tabular.data.types import ColumnType, infer, type_table
@@ -33,15 +34,23 @@ STATISTICS_ROWS = 250_000
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A table made ready. ``allowed`` (m,) int64, ascending: the rows that training may see."""
+    """A table made ready.
+
+    allowed  (m,) int64, ascending: the rows that training may see;  looked: those whose cells were looked at already
+    types    the kinds of the columns, with reasons; () where nothing is fitted
+    naming   the column that names the rows, if any
+    """
 
     source: TableSource
     encoding: TableEncoding
     spec: TableSpec
     allowed: np.ndarray
+    looked: np.ndarray
+    types: Sequence[ColumnType]
     tasks: Mapping[str, Task]
     description: Mapping[str, Any]
     fitted: Mapping[str, Any]
+    naming: str | None
 
 
 def prepare(
@@ -52,22 +61,45 @@ def prepare(
     parts: Parts | None = None,
     notes: Sequence[str] = (),
 ) -> Prepared:
+    """What :func:`preparation` makes ready. Raises DataError with row and column for what cannot be used."""
+    return accepted(preparation(name, source, options, context, parts, notes))
+
+
+def accepted(reading: Reading[Prepared]) -> Prepared:
+    """What was made ready, with what was passed over among its notes. DataError with the first fault that is not harmless."""
+    told: list[str] = []
+    prepared = finished(reading, told)
+    description = {**prepared.description, "notes": [*told, *prepared.description["notes"]]}
+    return replace(prepared, description=description)
+
+
+def preparation(
+    name: str,
+    source: TableSource,
+    options: OwnOptions,
+    context: DataContext,
+    parts: Parts | None = None,
+    notes: Sequence[str] = (),
+    rest_follows: bool = False,
+) -> Reading[Prepared]:
     """Make a table ready.
 
-    parts  the set's own split; None: as ``options.split`` says
+    parts         the set's own split; None: as ``options.split`` says
+    rest_follows  every row will be decoded at once, so nothing of the rows beyond the statistics need be looked at here
 
     With ``context.fitted`` nothing is fitted: its columns must be there, targets and columns of the split may be missing.
-    Raises DataError with row and column for what cannot be used, UsageError for options that name no column.
+    Raises UsageError for options that name no column.
     """
     found = list(notes)
     fitted = context.fitted
     if not source.rows:
-        raise DataError(f"{source.where}: no rows; expected at least one.")
-    divided = divide(source, options, context, parts, found)
+        raise Refused(Faults("no-rows", source.where, "no rows", "at least one", "Write it again."))
+    divided = yield from divide(source, options, context, parts, found)
     options, parts, targets = divided.options, divided.parts, divided.targets
     allowed = np.flatnonzero(parts.part == TRAIN) if options.protocol == "inductive" else np.arange(source.rows)
     if len(allowed) < 2 and fitted is None:
-        raise DataError(f"{source.where}: {len(allowed)} of {source.rows} rows may be trained on; expected at least 2.")
+        many = f"{len(allowed)} of {source.rows} rows that may be trained on"
+        raise Refused(Faults("few-rows", source.where, many, "at least 2", "Give more rows."))
     rng = Rng.root(context.seed).fork("tabular")
     # Where nothing is fitted, all rows are looked at for what is strange in them.
     rows = allowed if fitted is None else np.arange(source.rows)
@@ -78,14 +110,15 @@ def prepare(
             if fitted is None
             else f"{STATISTICS_ROWS} of the {source.rows} rows, drawn by seed, are searched for what training never saw"
         )
+    types: Sequence[ColumnType] = ()
     if fitted is None:
-        encoding, sample = _fitted(source, divided, rows, rng, found)
+        encoding, sample, types = yield from _fitted(source, divided, rows, rng, found, rest_follows)
     else:
-        encoding, sample = _loaded(source, fitted, rows, found)
-    values, codes = encoding.decode(sample, rows, source.where)
+        encoding, sample = yield from _loaded(source, fitted, rows, found)
+    values, codes = yield from encoding.decode(Table(source.where, sample, source.told(rows)))
     if fitted is None:
         for task in targets:
-            _refuse_leaks(values, codes, encoding, divided, task, rows, source.where, found)
+            yield from _leaks(values, codes, encoding, divided, task, rows, source.where, found)
     reference = np.arange(len(rows))
     if len(rows) > REFERENCE_ROWS:
         reference = np.sort(rng.fork("reference").numpy().choice(len(rows), REFERENCE_ROWS, replace=False))
@@ -100,7 +133,13 @@ def prepare(
         to_rows(encoding, values[reference], codes[reference], rows[reference]),
         gaps,
     )
-    kept = {"encoding": encoding.state, "gaps": gaps, "targets": {task: target.fitted for task, target in targets.items()}}
+    naming = naming_column(types) if fitted is None else fitted.get("names")
+    kept = {
+        "names": naming,
+        "encoding": encoding.state,
+        "gaps": gaps,
+        "targets": {task: target.fitted for task, target in targets.items()},
+    }
     sizes = {part: int((parts.part == number).sum()) for part, number in (("train", TRAIN), ("val", VAL), ("test", TEST))}
     description = {
         "name": name,
@@ -121,47 +160,45 @@ def prepare(
     tasks = {
         task: replace(target.task, protocol=f"{parts.protocol}; {options.protocol}") for task, target in targets.items()
     }
-    return Prepared(source, encoding, spec, allowed, tasks, description, kept)
+    return Prepared(source, encoding, spec, allowed, rows, types, tasks, description, kept, naming)
 
 
 def _fitted(
-    source: TableSource, divided: Division, rows: np.ndarray, rng: Rng, notes: list[str]
-) -> tuple[TableEncoding, pa.Table]:
-    """The encoding of the columns of ``rows``, and these rows."""
+    source: TableSource, divided: Division, rows: np.ndarray, rng: Rng, notes: list[str], rest_follows: bool
+) -> Reading[tuple[TableEncoding, pa.Table, list[ColumnType]]]:
+    """The encoding of the columns of ``rows``, these rows, and the kinds of the columns."""
     options, features = divided.options, divided.features
-    sample = source.take(rows, features, finite=options.infinities == "refuse")
-    columns = {column: tidy(sample[column], options.missing) for column in features}
-    types = infer(columns, rows, source.where, options.types, options.orders)
-    encoding = fit_encoding(
-        sample,
-        rows,
+    sample = yield from source.take(rows, features, options.infinities == "refuse" and not rest_follows)
+    columns = pa.table({column: tidy(sample[column], options.missing) for column in features})
+    types = yield from infer(Table(source.where, columns, source.told(rows)), options.types, options.orders)
+    encoding = yield from fit_encoding(
+        Table(source.where, sample, source.told(rows)),
         types,
         scaler=options.scaler,
         most_categories=options.most_categories,
         missing=options.missing,
         infinities=options.infinities,
         rng=rng,
-        where=source.where,
         note=notes.append,
     )
     seen = {t.name: t for t in types}
     notes.append(type_table([seen.get(column) or _set_aside(column, options) for column in source.names]))
-    return encoding, sample
+    return encoding, sample, types
 
 
 def _loaded(
     source: TableSource, fitted: Mapping[str, Any], rows: np.ndarray, notes: list[str]
-) -> tuple[TableEncoding, pa.Table]:
+) -> Reading[tuple[TableEncoding, pa.Table]]:
     """The encoding of the data that an encoder was trained on, and new rows with its columns."""
     encoding = load_encoding(fitted["encoding"])
     lacking = [column for column in encoding.sources if column not in source.names]
     if lacking:
-        raise DataError(
-            f"{source.where}: no column {', '.join(map(repr, lacking))}, which the encoder was trained on; it has "
-            f"{', '.join(source.names)}."
+        found = f"no column {', '.join(map(repr, lacking))}, which the encoder was trained on"
+        raise Refused(
+            Faults("missing-column", source.where, found, "all its columns", f"It has {', '.join(source.names)}; add them.")
         )
     notes.append("encoded as the data that the encoder was trained on")
-    return encoding, source.take(rows, encoding.sources, finite=False)
+    return encoding, (yield from source.take(rows, encoding.sources, finite=False))
 
 
 def _strange(encoding: TableEncoding, values: np.ndarray, codes: np.ndarray, gaps: bool) -> list[str]:
@@ -202,7 +239,7 @@ def _protocol_note(protocol: str, allowed: int, rows: int) -> str:
     return f"inductive: pretraining and all statistics see {allowed} of {rows} rows, none of validation or test"
 
 
-def _refuse_leaks(
+def _leaks(
     values: np.ndarray,
     codes: np.ndarray,
     encoding: TableEncoding,
@@ -211,19 +248,16 @@ def _refuse_leaks(
     rows: np.ndarray,
     where: str,
     notes: list[str],
-) -> None:
-    """DataError, or a note where asked for, if a column tells the task's labels on the labelled training rows."""
+) -> Reading[None]:
+    """Tells, or notes where asked for, columns that tell the task's labels on the labelled training rows."""
     label = divided.labels[task]
     use = label.known[rows] & (divided.parts.part[rows] == TRAIN)
     names = [*encoding.numeric, *encoding.categorical]
     found = leaking(values[use], codes[use], names, label.values[rows[use]], label.classes is not None)
-    if not found:
-        return
-    shown = ", ".join(map(repr, found))
-    sentence = f"column {shown} tells the target {label.name!r} exactly in all {int(use.sum())} labelled training rows"
-    if divided.options.leaks == "refuse":
-        raise DataError(
-            f"{where}: {sentence}: a copy of it. Leave it out with data.types.{found[0]}: ignore, or keep it with data.leaks: "
-            "note."
-        )
-    notes.append(f"LEAK: {sentence}; scores of task {task!r} mean nothing if it is a copy")
+    for column in found:
+        sentence = f"tells the target {label.name!r} exactly in all {int(use.sum())} labelled training rows"
+        if divided.options.leaks == "refuse":
+            mend = f"Leave it out with data.types.{column}: ignore, or keep it with data.leaks: note."
+            yield Faults("leak", where, f"a copy: it {sentence}", "columns known before the target", mend, column=column)
+        else:
+            notes.append(f"LEAK: column {column!r} {sentence}; scores of task {task!r} mean nothing if it is a copy")

@@ -1,4 +1,4 @@
-"""Files and in-memory objects become pyarrow tables; what cannot be read is refused with file, row and column.
+"""Files and in-memory objects become pyarrow tables; what cannot be read is told with file, row and column.
 
 Text files are read as words; :mod:`sslplug_tabular.data.types` decides what they mean. Rows count from 1, without the header.
 """
@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
-from pyarrow import csv, ipc, parquet
+from pyarrow import ipc, parquet
 
+from sslplug.contracts import Faults, Reading, Refused, finished
+from sslplug.contracts.tables import Table, named_columns, read_text
 from sslplug.errors import DataError
 from sslplug_tabular.data.arff import read_arff
 
@@ -29,35 +32,51 @@ def suffix_of(path: Path) -> str:
 
 
 def read_table(path: Path, separator: str | None = None, names: Sequence[str] | None = None) -> pa.Table:
+    """The content of :func:`table_reading`. DataError where it is not whole."""
+    return finished(table_reading(path, separator, names)).content
+
+
+def table_reading(path: Path, separator: str | None = None, names: Sequence[str] | None = None) -> Reading[Table]:
     """The table in a file: CSV and its kin and ARFF (plain or packed with xz, gzip, bzip2), Parquet, Arrow, Feather.
 
     separator  of a text file; None: what its suffix says
     names      the columns of a text file without a header line
 
-    Raises DataError where the file is missing, empty, damaged, ragged, or names a column twice.
+    Missing, empty and damaged files are refused; ragged rows, and columns without a name of their own, are told and left out.
     """
     suffix = suffix_of(path)
     if not path.is_file():
-        raise DataError(f"{path}: {'a folder' if path.is_dir() else 'not there'}; expected a file with a table.")
+        _refuse("no-file", path, "a folder" if path.is_dir() else "nothing there", "a file with a table", "Check the path.")
     if suffix not in _SUFFIXES:
-        raise DataError(f"{path}: unknown format {suffix!r}; expected one of {', '.join(_SUFFIXES)}.")
+        _refuse(
+            "unknown-format", path, f"the suffix {suffix!r}", f"one of {', '.join(_SUFFIXES)}", "Write it in one of these."
+        )
     if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty; expected a table.")
+        _refuse("empty-file", path, "an empty file", "a table", "Write it again.")
     try:
-        if suffix == ".parquet":
-            table = parquet.ParquetFile(path).read()
-        elif suffix in (".feather", ".arrow"):
-            table = _read_arrow(path)
-        else:
-            with _UNPACK.get(path.suffix.lower(), open)(path, "rb") as file:
-                if suffix == ".arff":
-                    table = read_arff(file, str(path))
-                else:
-                    table = read_csv(file, str(path), separator or _TEXT[suffix], names)
+        if suffix in (".parquet", ".feather", ".arrow"):
+            content = parquet.ParquetFile(path).read() if suffix == ".parquet" else _read_arrow(path)
+            kept = yield from named_columns(content.column_names, str(path))
+            return Table(str(path), without_views(content.select(kept)), np.arange(1, content.num_rows + 1))
+        with _UNPACK.get(path.suffix.lower(), open)(path, "rb") as file:
+            if suffix == ".arff":
+                table = yield from read_arff(file, str(path))
+            else:
+                table = yield from text_reading(file, str(path), separator or _TEXT[suffix], names)
     except (pa.ArrowException, OSError, EOFError, lzma.LZMAError) as error:
-        raise DataError(f"{path}: not a readable {suffix[1:]} file ({_tidy(error)}); get or write it again.") from error
-    refuse_repeats(table.column_names, str(path))
-    return without_views(table)
+        raise unreadable(path, error) from error
+    return table
+
+
+def unreadable(path: Path, error: BaseException) -> Refused:
+    """What to raise where a library cannot read a file."""
+    suffix = suffix_of(path)[1:]
+    found = f"no readable {'Parquet' if suffix == 'parquet' else suffix} file ({_tidy(error)})"
+    return Refused(Faults("unreadable", str(path), found, "a whole file", "Get or write it again."))
+
+
+def _refuse(kind: str, path: Path, found: str, expected: str, mend: str) -> None:
+    raise Refused(Faults(kind, str(path), found, expected, mend))
 
 
 def _read_arrow(path: Path) -> pa.Table:
@@ -69,42 +88,15 @@ def _read_arrow(path: Path) -> pa.Table:
 
 
 def read_csv(file: IO[bytes], where: str, separator: str = ",", names: Sequence[str] | None = None) -> pa.Table:
-    """All columns of an opened text table as words; rows that lack or add cells are refused with their number."""
-    content = pa.py_buffer(file.read())
-    ragged: list[tuple[int, int, int]] = []
+    """The content of :func:`text_reading`. DataError where it is not whole."""
+    return finished(text_reading(file, where, separator, names)).content
 
-    def refuse(row: Any) -> str:
-        ragged.append((-1 if row.number is None else int(row.number), row.actual_columns, row.expected_columns))
-        return "skip"
 
-    read = csv.ReadOptions(use_threads=False, column_names=None if names is None else list(names))
-    parse = csv.ParseOptions(delimiter=separator, invalid_row_handler=refuse, newlines_in_values=True)
-    try:
-        header = csv.open_csv(
-            pa.BufferReader(content), read_options=read, parse_options=csv.ParseOptions(delimiter=separator)
-        ).schema.names
-    except pa.ArrowInvalid as error:
-        # The header is checked again below, with the row's number, unless nothing at all could be read.
-        if "Expected" not in str(error):
-            raise
-        header = None
-    if header is not None:
-        refuse_repeats(header, where)
-    words = csv.ConvertOptions(
-        column_types=None if header is None else {name: pa.string() for name in header},
-        strings_can_be_null=False,
-    )
-    table = csv.read_csv(pa.BufferReader(content), read_options=read, parse_options=parse, convert_options=words)
-    if ragged:
-        number, found, expected = ragged[0]
-        row = number if names is not None else number - 1
-        raise DataError(
-            f"{where}, row {row}: {found} cells; expected {expected}, as in the first line ({len(ragged)} such rows). "
-            f"Mend the row, quote cells that hold {separator!r}, or set data.separator."
-        )
-    if header is None:
-        refuse_repeats(table.column_names, where)
-    return table
+def text_reading(file: IO[bytes], where: str, separator: str, names: Sequence[str] | None = None) -> Reading[Table]:
+    """All columns of an opened text table as words; "" where a cell is empty."""
+    table = yield from read_text(file, where, separator, names=names)
+    filled = {name: table.content[name].fill_null("") for name in table.content.column_names}
+    return Table(table.file, pa.table(filled), table.rows)
 
 
 def from_memory(value: Any) -> pa.Table:
@@ -112,8 +104,6 @@ def from_memory(value: Any) -> pa.Table:
 
     Raises DataError where it is no table, where a column mixes types (with row and value), or where names repeat.
     """
-    import numpy as np
-
     where = "data in memory"
     if isinstance(value, pa.Table):
         table = value
@@ -170,13 +160,9 @@ def _odd_one(values: list[Any]) -> tuple[int, Any, str]:
 
 def refuse_repeats(names: Sequence[str], where: str) -> None:
     """DataError where two columns have one name."""
-    seen: set[str] = set()
-    for place, name in enumerate(names, start=1):
-        if name in seen:
-            raise DataError(
-                f"{where}, column {place}: the name {name!r} comes twice; expected each once. Rename one of them."
-            )
-        seen.add(name)
+    for faults in named_columns(names, where):
+        if faults.kind == "repeated-column":
+            raise Refused(faults)
 
 
 def _tidy(error: BaseException) -> str:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from sslplug.errors import DataError
-from sslplug_tabular.data.reading import refuse_repeats, without_views
+from sslplug.contracts import Faults, Reading
+from sslplug.contracts.tables import Table, mask
+from sslplug_tabular.data.reading import refuse_repeats, unreadable, without_views
 from sslplug_tabular.data.words import as_words, is_number, plain
 
 PIECE = 65_536
@@ -58,18 +59,23 @@ class TableSource(Protocol):
         """One piece in parts: (number of the part's first row, its rows)."""
         ...
 
-    def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> pa.Table:
+    def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> Reading[pa.Table]:
         """The given rows (ascending), some columns. Where decoding the rest would come late, ``finite`` looks for infinities
         in all rows on the way."""
+        ...
+
+    def told(self, rows: np.ndarray) -> np.ndarray:
+        """The numbers of rows in the file, from 1 on, as sentences name them."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class MemorySource:
-    """A table in memory: one piece."""
+    """A table in memory: one piece. ``numbers``: of its rows in the file, from 1 on, where some are left out."""
 
     table: pa.Table
     where: str
+    numbers: np.ndarray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,9 +123,14 @@ class MemorySource:
         """See :class:`TableSource`."""
         yield 0, self.columns(names)
 
-    def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> pa.Table:
+    def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> Reading[pa.Table]:
         """See :class:`TableSource`."""
+        yield from ()
         return self.columns(names).take(pa.array(rows))
+
+    def told(self, rows: np.ndarray) -> np.ndarray:
+        """See :class:`TableSource`."""
+        return rows + 1 if self.numbers is None else self.numbers[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,17 +186,21 @@ class ParquetSource:
                 yield start, without_views(pa.Table.from_batches([batch]))
                 start += batch.num_rows
 
-    def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> pa.Table:
+    def take(self, rows: np.ndarray, names: Sequence[str], finite: bool) -> Reading[pa.Table]:
         """See :class:`TableSource`. Reads the whole file once."""
         found = []
         for number in range(len(self.starts) - 1):
             for start, part in self.piece(number, names):
                 if finite:
-                    refuse_infinities(part, start, self.where)
+                    yield from infinities(Table(self.where, part, self.told(np.arange(start, start + part.num_rows))))
                 low, high = np.searchsorted(rows, (start, start + part.num_rows))
                 if high > low:
                     found.append(part.take(pa.array(rows[low:high] - start)))
         return pa.concat_tables(found).combine_chunks()
+
+    def told(self, rows: np.ndarray) -> np.ndarray:
+        """See :class:`TableSource`."""
+        return rows + 1
 
     def _open(self) -> parquet.ParquetFile:
         with self._readable():
@@ -195,17 +210,27 @@ class ParquetSource:
         return _Readable(self.path)
 
 
-def refuse_infinities(part: pa.Table, start: int, where: str) -> None:
-    """DataError that names the first infinite cell of a part that begins at row ``start``."""
-    for name in part.column_names:
-        if pa.types.is_floating(part[name].type):
-            infinite = pc.is_inf(part[name])
-            if pc.any(infinite).as_py():
-                row = int(infinite.to_numpy().argmax())
-                raise DataError(
-                    f"{where}, row {start + row + 1}, column {name!r}: {part[name][row].as_py()}; expected a finite number. "
-                    "Mend the value, or set data.infinities: missing."
-                )
+def parts_of(source: TableSource, names: Sequence[str]) -> Iterator[Table]:
+    """All rows of some columns, part by part, with their numbers in the file."""
+    for piece in range(len(source.starts) - 1):
+        for start, part in source.piece(piece, names):
+            yield Table(source.where, part, source.told(np.arange(start, start + part.num_rows)))
+
+
+def infinities(part: Table) -> Reading[None]:
+    """Tells the infinite cells of a part of a table."""
+    for name in part.content.column_names:
+        if pa.types.is_floating(part.content[name].type):
+            infinite = mask(pc.is_inf(part.content[name]))
+            if infinite.any():
+                yield not_finite(part, infinite, name)
+
+
+def not_finite(part: Table, places: np.ndarray, name: str) -> Faults:
+    """The fault of numbers that no float32 can hold."""
+    return part.wrong(
+        "not-finite", places, name, "a finite number within float32", "Mend the value, or set data.infinities: missing."
+    )
 
 
 @dataclass(frozen=True)
@@ -219,5 +244,4 @@ class _Readable:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (pa.ArrowException, OSError)):
-            reason = "".join(c if c.isprintable() else "?" for c in str(error))[:300]
-            raise DataError(f"{self.path}: not a readable Parquet file ({reason}); get or write it again.") from error
+            raise unreadable(self.path, error) from error

@@ -7,16 +7,18 @@ a function of (order, step); what is kept from step to step is only the window t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
-from sslplug.contracts import Order, RawFeatures, Task, View
+from sslplug.contracts import Order, RawFeatures, Task, View, finished
+from sslplug.contracts.tables import Table
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_tabular.batch import Rows
 from sslplug_tabular.data.batches import Batches, bounds, with_labels
+from sslplug_tabular.data.naming import row_names
 from sslplug_tabular.data.prepare import Prepared, to_rows
 from sslplug_tabular.data.table_data import ROWS_PER_VIEW
 from sslplug_tabular.raw_features import raw_table
@@ -35,9 +37,15 @@ class StreamedTable:
     def __init__(self, prepared: Prepared) -> None:
         self.spec, self.tasks = prepared.spec, prepared.tasks
         self.description, self.fitted = prepared.description, prepared.fitted
+        self._naming = prepared.naming
         self._source, self._encoding, self._allowed = prepared.source, prepared.encoding, prepared.allowed
         self._cut = np.searchsorted(self._allowed, self._source.starts)
         self._held: tuple[tuple[int, int, int], Rows] | None = None
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """What the rows are called, read when asked for; see :func:`sslplug_tabular.data.naming.row_names`."""
+        return {"row": row_names(self._source, self._naming).to_pylist()}
 
     def batches(self, order: Order) -> Sequence[Rows]:
         """Allowed rows, shuffled as the module says, ``order.batch_size`` at a time over all ranks; see :func:`bounds`."""
@@ -136,7 +144,8 @@ class StreamedTable:
         """(values, codes, row numbers) of the parts of one row group."""
         for start, table in self._source.piece(piece, self._encoding.sources):
             index = np.arange(start, start + table.num_rows)
-            yield *self._encoding.decode(table, index, self._source.where), index
+            part = Table(self._source.where, table, self._source.told(index))
+            yield *finished(self._encoding.decode(part)), index
 
 
 def _joined(parts: list[Rows]) -> Rows:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
-from sslplug.contracts import Order, RawFeatures, Task, View
+from sslplug.contracts import Order, RawFeatures, Task, View, finished
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_tabular.batch import Rows
 from sslplug_tabular.data.batches import Batches, bounds, with_labels
+from sslplug_tabular.data.naming import row_names
 from sslplug_tabular.data.prepare import Prepared
+from sslplug_tabular.data.source import parts_of
 from sslplug_tabular.raw_features import raw_table
 
 ROWS_PER_VIEW = 1024
@@ -27,18 +29,20 @@ class TableData:
     def __init__(self, prepared: Prepared) -> None:
         self.spec, self.tasks = prepared.spec, prepared.tasks
         self.description, self.fitted = prepared.description, prepared.fitted
-        source, encoding = prepared.source, prepared.encoding
-        parts = [
-            encoding.decode(table, np.arange(start, start + table.num_rows), source.where)
-            for piece in range(len(source.starts) - 1)
-            for start, table in source.piece(piece, encoding.sources)
-        ]
+        self._names = row_names(prepared.source, prepared.naming)
+        encoding = prepared.encoding
+        parts = [finished(encoding.decode(part)) for part in parts_of(prepared.source, encoding.sources)]
         self._values = np.concatenate([values for values, _ in parts])
         self._codes = np.concatenate([codes for _, codes in parts])
         numeric, missing = encoding.scale(self._values)
         self._numeric, self._missing = torch.from_numpy(numeric), torch.from_numpy(missing)
         self._code_tensor = torch.from_numpy(self._codes)
         self._allowed = torch.from_numpy(prepared.allowed)
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """What the rows are called, see :func:`sslplug_tabular.data.naming.row_names`."""
+        return {"row": self._names.to_pylist()}
 
     def batches(self, order: Order) -> Sequence[Rows]:
         """Shuffled allowed rows, ``order.batch_size`` at a time over all ranks; see :func:`bounds`."""

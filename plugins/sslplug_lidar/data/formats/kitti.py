@@ -5,13 +5,15 @@ Geiger et al. 2012; Behley et al. 2019. Sensor axes: x forward, y left, z up; ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sslplug.contracts import Faults, Reading, Refused, finished
 from sslplug.errors import DataError
-from sslplug_lidar.data.formats.packed import read_bytes, records, table
+from sslplug_lidar.data.formats.packed import lines_of, read_bytes, records, records_of
 from sslplug_lidar.spec import Sensor
 
 HDL64 = Sensor(
@@ -22,6 +24,10 @@ HDL64 = Sensor(
 """Nominal beams of the sensor on KITTI's car: the upper half a third, the lower half of a degree apart."""
 MOUNT = 1.73
 """Metres from the ground to that sensor."""
+ROTATION = 0.02
+"""How far R R^T of a pose may be from the unit matrix: published poses have few digits."""
+JUMP = 100.0
+"""Metres from one sweep to the next that no vehicle drives."""
 
 
 @dataclass(frozen=True)
@@ -40,43 +46,147 @@ def read_sweep(path: Path) -> np.ndarray:
 
 
 def read_labels(path: Path, points: int) -> np.ndarray:
-    """(points,) int64 semantic numbers: the lower half of each 32-bit word; the upper half numbers instances."""
-    words = records(path, np.dtype("<u4"), "labels")
+    """See :func:`labels_of`; DataError with the first fault."""
+    return finished(labels_of(path, points))
+
+
+def labels_of(path: Path, points: int) -> Reading[np.ndarray]:
+    """(points,) int64 semantic numbers: the lower half of each 32-bit word; the upper half numbers instances.
+
+    Refused where there are more or fewer than points.
+    """
+    words = yield from records_of(path, np.dtype("<u4"), "labels")
     if len(words) != points:
-        raise DataError(
-            f"{path}: {len(words)} labels for {points} points of its sweep; expected as many. Are they of one sweep?"
-        )
+        raise Refused(other_length(path, len(words), points))
     return (words & 0xFFFF).astype(np.int64)
 
 
+def other_length(path: Path, labels: int, points: int) -> Faults:
+    """The fault of labels that are not as many as points."""
+    return Faults(
+        "other-length",
+        str(path),
+        f"{labels} labels for {points} points of its sweep",
+        "as many",
+        "Are they of one sweep? Get both again.",
+    )
+
+
 def read_calibration(path: Path, name: str) -> np.ndarray:
-    """(4, 4) float64 matrix ``name`` ("Tr", "Tr_velo_to_cam", "R0_rect"), with its last row added."""
-    for line in read_bytes(path).decode("utf-8", "replace").splitlines():
+    """(4, 4) float64 matrix ``name`` ("Tr", "Tr_velo_to_cam", "R0_rect"), with its last row added. DataError where it is none."""
+    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").splitlines(), 1):
         key, _, values = line.partition(":")
         if key.strip() == name:
-            numbers = np.array(values.split(), np.float64)
+            words = values.split()
+            try:
+                numbers = np.array(words, np.float64)
+            except ValueError as error:
+                raise Refused(_matrix(path, "not-a-number", str(error), name, number)) from error
             if len(numbers) not in (9, 12):
-                raise DataError(f"{path}: {name} has {len(numbers)} numbers; expected 12 (3 x 4) or 9 (3 x 3).")
+                raise Refused(_matrix(path, "other-size", f"{name} has {len(numbers)} numbers", name, number))
+            if not np.isfinite(numbers).all():
+                raise Refused(_matrix(path, "not-finite", f"{name} with NaN or infinity", name, number))
             whole = np.eye(4)
             whole[:3, : len(numbers) // 3] = numbers.reshape(3, -1)
             return whole
-    raise DataError(f"{path}: no line {name}:; is it the calibration of this sequence?")
+    raise Refused(_matrix(path, "no-matrix", f"no line {name}:", name, None))
+
+
+def _matrix(path: Path, kind: str, found: str, name: str, line: int | None) -> Faults:
+    return Faults(
+        kind,
+        str(path),
+        found,
+        f"12 numbers (3 x 4) or 9 (3 x 3) after {name}:",
+        "Is it the calibration of this sequence?",
+        None if line is None else [line],
+        name,
+    )
 
 
 def read_poses(path: Path, calibration: np.ndarray | None, sweeps: int) -> np.ndarray:
-    """(sweeps, 4, 4) float64: each sweep's coordinates into the first one's world.
+    """See :func:`poses_of`; DataError with the first fault that is not harmless."""
+    return finished(poses_of(path, calibration, sweeps))
+
+
+def poses_of(path: Path, calibration: np.ndarray | None, sweeps: int) -> Reading[np.ndarray]:
+    """(sweeps, 4, 4) float64: each sweep's coordinates into the first one's world; NaN where unknown.
 
     calibration  sensor to camera (``Tr``): the file's poses are the camera's; None: they are the sensor's own
     """
-    rows = table(path, 12, "a 3 x 4 matrix by rows")
-    if len(rows) < sweeps:
-        raise DataError(f"{path}: {len(rows)} poses for {sweeps} sweeps; the pose of sweep {len(rows)} is missing.")
+    rows, lines = yield from lines_of(path, 12, "a 3 x 4 matrix by rows")
     poses = np.tile(np.eye(4), (sweeps, 1, 1))
-    poses[:, :3] = rows[:sweeps].reshape(-1, 3, 4)
+    there = min(len(rows), sweeps)
+    poses[there:, :3] = np.nan
+    poses[:there, :3] = rows[:there].reshape(-1, 3, 4)
+    if len(rows) < sweeps:
+        yield Faults(
+            "missing-pose",
+            str(path),
+            f"{len(rows)} poses for {sweeps} sweeps",
+            "one a sweep, in their order",
+            f"The pose of sweep {len(rows)} is missing.",
+            [len(rows) + 1],
+        )
+    elif len(rows) > sweeps:
+        yield Faults(
+            "more-poses",
+            str(path),
+            f"{len(rows)} poses for {sweeps} sweeps",
+            "one a sweep, in their order",
+            "The first ones are taken; are all sweeps there?",
+            harmless=True,
+        )
+    lines = lines[:there]
+    known = np.asarray(np.isfinite(poses[:there]).all((1, 2)))
+    turn = poses[:there, :3, :3]
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(turn @ turn.transpose(0, 2, 1) - np.eye(3)).max((1, 2))
+        mirrored = np.linalg.det(np.where(known[:, None, None], turn, 0.0)) < 0
+        bent = np.asarray(known & ((apart > ROTATION) | mirrored))
+    for kind, places, expected, mend, harmless in (
+        ("unknown-pose", ~known, "12 finite numbers", "The sweep's motion counts as unknown.", True),
+        ("not-a-rotation", bent, "a rotation in the first three columns", "Are they 3 x 4 by rows, in metres?", False),
+    ):
+        if places.any():
+            yield Faults(
+                kind,
+                str(path),
+                _shown(turn[places], poses[:there, :3, 3][places]),
+                expected,
+                mend,
+                lines[places],
+                harmless=harmless,
+            )
+    step = np.linalg.norm(np.diff(poses[:there, :3, 3], axis=0), axis=1)
+    jump = np.concatenate([[False], step > JUMP]) if there else np.zeros(0, bool)
+    if jump.any():
+        yield Faults(
+            "jump",
+            str(path),
+            lambda k: f"a step of {step[np.flatnonzero(jump)[k] - 1]:.6g} m",
+            f"less than {JUMP:g} m from sweep to sweep",
+            "Is a sweep missing, or another unit meant?",
+            lines[jump],
+            harmless=True,
+        )
+    if there > 1 and (step == 0).all():
+        yield Faults(
+            "no-motion", str(path), "one place for all sweeps", "poses that move", "Motion counts as none.", harmless=True
+        )
     if calibration is None:
         return poses
     moved: np.ndarray = np.linalg.inv(calibration) @ poses @ calibration
     return moved
+
+
+def _shown(turn: np.ndarray, shift: np.ndarray) -> Callable[[int], str]:
+    def found(k: int) -> str:
+        if not (np.isfinite(turn[k]).all() and np.isfinite(shift[k]).all()):
+            return "NaN or infinity"
+        return f"rows of length {np.round(np.linalg.norm(turn[k], axis=1), 3).tolist()}, determinant {np.linalg.det(turn[k]):.3g}"
+
+    return found
 
 
 def read_boxes(path: Path) -> list[Box]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.errors import DataError, UsageError
+from sslplug.contracts import Faults, Refused
+from sslplug.errors import UsageError
 
 CHANNELS = ("intensity", "return_number")
 
@@ -27,7 +28,9 @@ def read_las(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     try:
         found = laspy.read(path)
     except Exception as error:  # laspy raises errors of its own and of its decompressors
-        raise DataError(f"{path}: laspy cannot read it ({error}); is it a .las or .laz file?") from error
+        raise Refused(
+            Faults("unreadable", str(path), f"what laspy cannot read ({error})", "a .las or .laz file", "Get it again.")
+        ) from error
     xyz = np.stack([np.asarray(found.x), np.asarray(found.y), np.asarray(found.z)], 1).astype(np.float64)
     if len(xyz):
         xyz -= (xyz.min(0) + xyz.max(0)) / 2

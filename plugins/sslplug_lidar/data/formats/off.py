@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.errors import DataError
+from sslplug.contracts import Faults, Refused
 from sslplug_lidar.data.formats.packed import read_bytes
 
 
@@ -20,27 +20,32 @@ def parse_off(name: str, text: str) -> tuple[np.ndarray, np.ndarray]:
     lines = [line.split("#")[0] for line in text.splitlines()]
     words = " ".join(lines).split()
     if not words or not words[0].upper().startswith("OFF"):
-        raise DataError(f"{name}: does not begin with OFF; expected an OFF mesh.")
+        raise _refused(name, "no-header", "a file that does not begin with OFF", "an OFF mesh")
     words = [words[0][3:], *words[1:]] if len(words[0]) > 3 else words[1:]
     try:
         count, faces = int(words[0]), int(words[1])
         corners = np.array(words[3 : 3 + 3 * count], np.float64).reshape(count, 3)
     except (ValueError, IndexError) as error:
-        raise DataError(f"{name}: bad header or cut off among the corners ({error}).") from error
+        raise _refused(name, "cut-off", f"a bad header, or the end among the corners ({error})", "all corners") from error
     place, triangles = 3 + 3 * count, []
     for number in range(faces):
         try:
             size = int(words[place])
             face = [int(word) for word in words[place + 1 : place + 1 + size]]
         except (ValueError, IndexError) as error:
-            raise DataError(f"{name}: cut off or bad in face {number} of {faces} ({error}).") from error
+            raise _refused(name, "cut-off", f"a bad face, or the end ({error})", f"{faces} faces", number + 1) from error
         if len(face) != size or size < 3 or min(face) < 0 or max(face) >= count:
-            raise DataError(f"{name}: face {number} names corners {face}; expected {size} of 0..{count - 1}.")
+            raise _refused(name, "bad-face", f"a face of corners {face}", f"{size} of 0..{count - 1}", number + 1)
         triangles += [(face[0], face[i], face[i + 1]) for i in range(1, size - 1)]
         place += 1 + size
     if not triangles:
-        raise DataError(f"{name}: no face, so there is no surface to sample.")
+        raise _refused(name, "no-face", "no face", "faces, so that there is a surface to sample")
     return corners, np.array(triangles, np.int64)
+
+
+def _refused(name: str, kind: str, found: str, expected: str, face: int | None = None) -> Refused:
+    rows = None if face is None else [face]
+    return Refused(Faults(kind, name, found, expected, "Write the mesh again.", rows, None if face is None else "face"))
 
 
 def sampled(corners: np.ndarray, triangles: np.ndarray, points: int, draw: np.random.Generator) -> np.ndarray:

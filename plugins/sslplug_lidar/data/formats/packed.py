@@ -1,15 +1,16 @@
-"""Files as bytes, unpacked where they are packed with xz or gzip, and cut into records of one size."""
+"""Files as bytes, unpacked where they are packed with xz or gzip, and cut into records of one size or lines of numbers."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from sslplug.errors import DataError
+from sslplug.contracts import Faults, Reading, Refused, finished
 
 
 def read_bytes(path: Path) -> bytes:
@@ -19,36 +20,95 @@ def read_bytes(path: Path) -> bytes:
         if path.suffix == ".xz":
             return lzma.decompress(content)
         return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+        raise Refused(
+            Faults(
+                "damaged-packing",
+                str(path),
+                f"packed data that is damaged or cut off ({error})",
+                f"a whole {path.suffix} file",
+                "Get the file again.",
+            )
+        ) from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error}); check the path.") from error
-    except (lzma.LZMAError, zlib.error, EOFError) as error:
-        raise DataError(f"{path}: damaged or cut off ({error}); get the file again.") from error
+        raise Refused(
+            Faults("unreadable", str(path), f"a file that cannot be read ({error})", "points", "Check the path.")
+        ) from error
 
 
-def records(path: Path, dtype: np.dtype, what: str) -> np.ndarray:
-    """The file as (k,) records of ``dtype``. Raises DataError where it ends within one."""
+def records_of(path: Path, dtype: np.dtype, what: str) -> Reading[np.ndarray]:
+    """The file as (k,) records of ``dtype``; where it ends within one that is told, and the whole ones are returned."""
     content = read_bytes(path)
     rest = len(content) % dtype.itemsize
     if rest:
-        raise DataError(
-            f"{path}: {len(content)} bytes are no whole number of {what} of {dtype.itemsize} bytes; the file is cut off in row "
-            f"{len(content) // dtype.itemsize}, or of another format."
+        yield Faults(
+            "cut-off",
+            str(path),
+            f"{len(content)} bytes, of which {rest} are left over",
+            f"whole {what} of {dtype.itemsize} bytes",
+            "It is cut off in this row, or of another format; get it again.",
+            [len(content) // dtype.itemsize + 1],
         )
-    return np.frombuffer(content, dtype).copy()
+    return np.frombuffer(content[: len(content) - rest], dtype).copy()
+
+
+def records(path: Path, dtype: np.dtype, what: str) -> np.ndarray:
+    """The same; DataError where the file ends within a record."""
+    return finished(records_of(path, dtype, what))
+
+
+def lines_of(path: Path, width: int, what: str) -> Reading[tuple[np.ndarray, np.ndarray]]:
+    """(k, width) float64 of a text file with ``width`` numbers a line, and the (k,) lines from 1; blank ones are left out.
+
+    Lines that hold anything else are told and left out.
+    """
+    content = read_bytes(path).replace(b",", b" ")
+    lines = content.split(b"\n")
+    number = np.flatnonzero([bool(line.strip()) for line in lines]) + 1
+    if not len(number):
+        return np.empty((0, width)), number
+    try:
+        values = np.loadtxt(io.BytesIO(content), np.float64, comments=None, ndmin=2, encoding="utf-8")
+        if values.shape == (len(number), width):
+            return values, number
+    except (ValueError, UnicodeDecodeError):
+        pass  # told line by line below
+    rows, kept = [], []
+    odd: list[tuple[int, str]] = []
+    ragged: list[tuple[int, int]] = []
+    for place in number:
+        words = lines[place - 1].decode("utf-8", "replace").split()
+        try:
+            found = [float(word) for word in words]
+        except ValueError as error:
+            odd.append((int(place), str(error)))
+            continue
+        if len(found) != width:
+            ragged.append((int(place), len(found)))
+            continue
+        rows.append(found)
+        kept.append(int(place))
+    if odd:
+        yield Faults(
+            "not-a-number",
+            str(path),
+            lambda k: odd[k][1],
+            f"{width} numbers ({what}) in each line",
+            "Mend the line; a line of names does not belong here.",
+            [place for place, _ in odd],
+        )
+    if ragged:
+        yield Faults(
+            "ragged-line",
+            str(path),
+            lambda k: f"{ragged[k][1]} numbers",
+            f"{width} numbers ({what}) in each line",
+            "Mend the line.",
+            [place for place, _ in ragged],
+        )
+    return np.array(rows, np.float64).reshape(-1, width), np.array(kept, np.int64)
 
 
 def table(path: Path, width: int, what: str) -> np.ndarray:
-    """(k, width) float64 of a text file with ``width`` numbers a line; blank lines are left out."""
-    rows = []
-    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").splitlines(), 1):
-        words = line.replace(",", " ").split()
-        if not words:
-            continue
-        try:
-            values = [float(word) for word in words]
-        except ValueError as error:
-            raise DataError(f"{path}, line {number}: {error}; expected {width} numbers ({what}).") from error
-        if len(values) != width:
-            raise DataError(f"{path}, line {number}: {len(values)} numbers; expected {width} ({what}).")
-        rows.append(values)
-    return np.array(rows, np.float64).reshape(-1, width)
+    """(k, width) float64 of a text file; DataError with the first line that does not hold ``width`` numbers."""
+    return finished(lines_of(path, width, what))[0]

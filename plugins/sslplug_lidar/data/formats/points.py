@@ -4,78 +4,145 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sslplug.errors import DataError, UsageError
-from sslplug_lidar.data.formats.kitti import read_sweep
+from sslplug.contracts import Faults, Reading, Refused, finished
+from sslplug.errors import UsageError
 from sslplug_lidar.data.formats.las import read_las
-from sslplug_lidar.data.formats.nuscenes import CHANNELS, read_nuscenes
+from sslplug_lidar.data.formats.nuscenes import CHANNELS
 from sslplug_lidar.data.formats.off import read_off, sampled
-from sslplug_lidar.data.formats.packed import read_bytes, table
-from sslplug_lidar.data.formats.ply import read_ply
+from sslplug_lidar.data.formats.packed import lines_of, read_bytes, records_of
+from sslplug_lidar.data.formats.ply import ply_of
 
 Cloud = tuple[np.ndarray, tuple[str, ...]]
 
 
+@dataclass(frozen=True, eq=False)
+class Points:
+    """(p, 3 + f) x, y, z and features of a file, names of the f channels, and the (p,) row of each point, counted from 1."""
+
+    file: str
+    values: np.ndarray
+    channels: tuple[str, ...]
+    rows: np.ndarray
+
+
 def read_points(path: Path) -> Cloud:
-    """(p, 3 + f) x, y, z and features, and the names of the f channels.
+    """(p, 3 + f) x, y, z and features, and the names of the f channels, see :func:`points_of`. DataError with the first fault."""
+    points = finished(points_of(path))
+    return points.values, points.channels
+
+
+def points_of(path: Path) -> Reading[Points]:
+    """The cloud of one file.
 
     ``.bin`` is KITTI's (x, y, z, reflectance), ``.pcd.bin`` nuScenes' (with ring), ``.npy`` holds a (p, 3 + f) array, ``.xyz``,
-    ``.txt`` and ``.csv`` are lines of numbers. All may be packed (.xz, .gz).
+    ``.txt`` and ``.csv`` are lines of numbers. All may be packed (.xz, .gz). Rows that are damaged are told and left out.
     """
     name = path.name.removesuffix(".xz").removesuffix(".gz").lower()
     for suffix, read in _READERS.items():
         if name.endswith(suffix):
-            points, channels = read(path)
-            if points.ndim != 2 or points.shape[1] < 3:
-                raise DataError(f"{path}: an array {points.shape}; expected (points, 3 or more columns): x, y, z, features.")
-            return points, channels
+            points = yield from read(path)
+            if points.values.ndim != 2 or points.values.shape[1] < 3:
+                raise Refused(
+                    Faults(
+                        "few-columns",
+                        str(path),
+                        f"an array {points.values.shape}",
+                        "(points, 3 or more columns): x, y, z, features",
+                        "Write it so.",
+                    )
+                )
+            return points
     raise UsageError(f"{path}: expected one of {', '.join(_READERS)} (maybe .xz or .gz).")
 
 
-def _kitti(path: Path) -> Cloud:
-    return read_sweep(path), ("intensity",)
+def _counted(path: Path, values: np.ndarray, channels: tuple[str, ...]) -> Points:
+    return Points(str(path), values, channels, np.arange(1, len(values) + 1))
 
 
-def _nuscenes(path: Path) -> Cloud:
-    return read_nuscenes(path), CHANNELS
+def _kitti(path: Path) -> Reading[Points]:
+    flat = yield from records_of(path, np.dtype(("<f4", 4)), "points")
+    wide = flat.reshape(-1)[: flat.size // 5 * 5].reshape(-1, 5)[:, 4] if flat.size % 5 == 0 else np.empty(0)
+    # The fifth of five columns numbers rings: read as four columns such a file is whole, and every number wrong.
+    if (
+        len(wide) > 15
+        and (wide == np.round(wide)).all()
+        and wide.min() >= 0
+        and wide.max() < 256
+        and len(np.unique(wide)) > 1
+    ):
+        raise Refused(
+            Faults(
+                "five-columns",
+                str(path),
+                "five columns, the last of which numbers rings",
+                "four columns in .bin: x, y, z, reflectance",
+                "Name the file .pcd.bin, or write four columns.",
+            )
+        )
+    return _counted(path, flat, ("intensity",))
 
 
-def _array(path: Path) -> Cloud:
+def _nuscenes(path: Path) -> Reading[Points]:
+    return _counted(path, (yield from records_of(path, np.dtype(("<f4", 5)), "points")), CHANNELS)
+
+
+def _ply(path: Path) -> Reading[Points]:
+    return _counted(path, *(yield from ply_of(path)))
+
+
+def _array(path: Path) -> Reading[Points]:
+    yield from ()
+    return _counted(path, *_numbered(array_in(path, read_bytes(path))))
+
+
+def array_in(path: Path, content: bytes) -> np.ndarray:
+    """The array of numbers in a ``.npy`` file. DataError where it is none."""
+    wanted = ("a .npy array of numbers", "Save one with numpy.save.")
     try:
-        points = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        points: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: no readable .npy array ({error}); save one with numpy.save.") from error
+        raise Refused(Faults("unreadable", str(path), f"no readable .npy array ({error})", *wanted)) from error
     if points.dtype.kind not in "fiu":
-        raise DataError(f"{path}: an array of {points.dtype}; expected numbers.")
-    return points, _numbered(points)
+        raise Refused(Faults("other-type", str(path), f"an array of {points.dtype}", "expected numbers", wanted[1]))
+    return points
 
 
-def _text(path: Path) -> Cloud:
-    first = next((line for line in read_bytes(path).decode("utf-8", "replace").splitlines() if line.strip()), "")
-    points = table(path, max(len(first.replace(",", " ").split()), 3), "x, y, z, features")
-    return points, _numbered(points)
+def _text(path: Path) -> Reading[Points]:
+    content = read_bytes(path)
+    first = next((line for line in content.split(b"\n") if line.strip()), b"").decode("utf-8", "replace")
+    width = max(len(first.replace(",", " ").split()), 3)
+    values, rows = yield from lines_of(path, width, "x, y, z, features")
+    return Points(str(path), *_numbered(values), rows)
 
 
-def _mesh(path: Path) -> Cloud:
+def _mesh(path: Path) -> Reading[Points]:
+    yield from ()
     corners, triangles = read_off(path)
-    return sampled(corners, triangles, 1024, np.random.Generator(np.random.Philox(key=0))), ()
+    return _counted(path, sampled(corners, triangles, 1024, np.random.Generator(np.random.Philox(key=0))), ())
 
 
-def _numbered(points: np.ndarray) -> tuple[str, ...]:
+def _las(path: Path) -> Reading[Points]:
+    yield from ()
+    return _counted(path, *read_las(path))
+
+
+def _numbered(points: np.ndarray) -> Cloud:
     extra = points.shape[1] - 3 if points.ndim == 2 else 0
-    return ("intensity",) if extra == 1 else tuple(f"feature {number}" for number in range(extra))
+    return points, ("intensity",) if extra == 1 else tuple(f"feature {number}" for number in range(extra))
 
 
-_READERS: dict[str, Callable[[Path], Cloud]] = {
+_READERS: dict[str, Callable[[Path], Reading[Points]]] = {
     ".pcd.bin": _nuscenes,
     ".bin": _kitti,
-    ".ply": read_ply,
+    ".ply": _ply,
     ".npy": _array,
-    ".las": read_las,
-    ".laz": read_las,
+    ".las": _las,
+    ".laz": _las,
     ".off": _mesh,
     ".xyz": _text,
     ".txt": _text,

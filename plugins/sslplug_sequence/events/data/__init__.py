@@ -8,11 +8,17 @@ from types import MappingProxyType
 from sslplug.contracts import Component
 from sslplug_sequence.events.data import builders as b
 from sslplug_sequence.events.data import options as o
+from sslplug_sequence.events.data import own
 
 DATA: Mapping[str, Component] = MappingProxyType(
     {
         "shoppers": Component(o.ShopperOptions, b.build_shoppers, "synthetic: self-exciting purchases, four customer types"),
-        "files": Component(o.FileOptions, b.build_files, "your own events: one long table, Parquet or CSV, and labels"),
+        "files": Component(
+            o.FileOptions,
+            own.build_files,
+            "your own events: one long table, Parquet or CSV, and labels",
+            faults=own.faults_of_files,
+        ),
         "physionet2012": Component(
             o.PhysionetOptions, b.build_physionet, "8,000 intensive-care stays of 48 hours; in-hospital death"
         ),

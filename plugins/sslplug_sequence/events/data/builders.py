@@ -8,18 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from sslplug.contracts import DataContext, Kind, Task
-from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_sequence.events.data import transactions
 from sslplug_sequence.events.data.adfa_ld import attack_task, detection_task, read_adfa
 from sslplug_sequence.events.data.event_data import EventData
-from sslplug_sequence.events.data.files import Columns, read_events, with_labels
 from sslplug_sequence.events.data.options import (
     AdfaOptions,
     AgeOptions,
     EntityOptions,
     EventOptions,
-    FileOptions,
     GenderOptions,
     PhysionetOptions,
     PointProcessOptions,
@@ -38,35 +35,9 @@ def build_shoppers(options: ShopperOptions, context: DataContext) -> EventData:
     """The synthetic shoppers."""
     rng = Rng.root(context.seed)
     table = shoppers(options.shoppers, options.events, rng)
-    tasks, test = _entity_task(table, "customer-type", "classification", options, rng)
+    tasks, test = entity_task(table, "customer-type", "classification", options, rng)
     if options.next_event:
-        tasks |= _next_tasks(table, "department", test, options, rng)
-    return event_data(table, tasks, options, context)
-
-
-def build_files(options: FileOptions, context: DataContext) -> EventData:
-    """A user's own events; a relative path is looked up from here, then below the data root."""
-    rng, c = Rng.root(context.seed), options.columns
-    paths = []
-    for path in (options.path, options.labels):
-        places = [] if path is None else [path] + ([context.root / path] if context.root is not None else [])
-        found = next((place for place in places if place.is_file()), None)
-        if places and found is None:
-            raise DataError(f"{' and '.join(map(str, places))}: no such file; give a .parquet or .csv table.")
-        paths.append(found)
-    events, label_file = paths
-    assert events is not None  # data.path is required
-    folder = context.cache / "events" / events.stem if options.on_disk else None
-    table = read_events(events, Columns(c.entity, c.time, c.categories, c.numbers), folder)
-    tasks: dict[str, Task] = {}
-    test = held_out(np.zeros(len(table.entities), np.int64), options.test_share, rng)
-    if label_file is not None:
-        table = with_labels(table, label_file, c.entity, c.label, options.kind == "regression")
-        tasks, test = _entity_task(table, c.label, options.kind, options, rng)
-    if options.next_event is not None:
-        if options.next_event not in table.values:
-            raise UsageError(f"data.next_event: {options.next_event!r} is no category; there are {', '.join(table.values)}.")
-        tasks |= _next_tasks(table, options.next_event, test, options, rng)
+        tasks |= next_tasks(table, "department", test, options, rng)
     return event_data(table, tasks, options, context)
 
 
@@ -133,7 +104,7 @@ def _transactions(
     return event_data(table, {task: made}, options, context)
 
 
-def _entity_task(
+def entity_task(
     table: EventTable, name: str, kind: Kind, options: EntityOptions, rng: Rng
 ) -> tuple[dict[str, Task], np.ndarray]:
     """The task of entities with a random fixed test part, and that part."""
@@ -145,7 +116,7 @@ def _entity_task(
     return {name: task}, test
 
 
-def _next_tasks(table: EventTable, field: str, test: np.ndarray, options: EntityOptions, rng: Rng) -> Mapping[str, Task]:
+def next_tasks(table: EventTable, field: str, test: np.ndarray, options: EntityOptions, rng: Rng) -> Mapping[str, Task]:
     """The tasks of the next event, on the same test entities; a tenth of the others chooses the probe."""
     rest = np.setdiff1d(np.arange(len(table.entities)), test)
     val = np.sort(rng.fork("val").numpy().permutation(rest)[: len(rest) // 10])

@@ -112,6 +112,11 @@ class EventData:
             "sha256": table.sha256,
         }
 
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The entities' own names."""
+        return {"entity": [str(name) for name in self.table.entities.tolist()]}
+
     def batches(self, order: Order) -> Sequence[Events]:
         """Shuffled batches of entities of like length, see :func:`like_lengths`."""
         if not len(self._training):

@@ -30,6 +30,7 @@ class EventTable:
     labels      (n,) int64 (-1: none) or float64 (NaN: none), or None
     unit        the unit of time, for reports
     sha256      of the content;  notes: what was mended on reading
+    rows        (m,) the row of each event in a user's file, or None
     """
 
     name: str
@@ -45,6 +46,7 @@ class EventTable:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    rows: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:

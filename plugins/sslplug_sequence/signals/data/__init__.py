@@ -19,7 +19,12 @@ DATA: Mapping[str, Component] = MappingProxyType(
         ),
         "dsads": Component(SignalOptions, dsads.build, "DSADS: five body units at once, 8 people, 8 activities"),
         "uea": Component(uea.UeaOptions, uea.build, "series of the UEA and UCR archives with their given split"),
-        "files": Component(files.FileOptions, files.build, "your own signals: a long table, arrays or .ts files"),
+        "files": Component(
+            files.FileOptions,
+            files.build,
+            "your own signals: a long table, arrays or .ts files",
+            faults=files.faults_of_files,
+        ),
         "memory": Component(memory.MemoryOptions, memory.build, "signals in memory: an array (windows, channels, time)"),
     }
 )

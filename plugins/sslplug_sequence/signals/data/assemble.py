@@ -93,6 +93,7 @@ def signal_data(windows: WindowSet, options: SignalOptions, context: DataContext
         weights,
         options.epoch_share,
         raw_lengths=windows.lengths,
+        titles=windows.titles,
     )
 
 
@@ -120,6 +121,7 @@ def _with_devices(windows: WindowSet, wanted: tuple[str, ...]) -> WindowSet:
         labels=at(windows.labels),
         lengths=at(windows.lengths),
         parts=at(windows.parts),
+        titles=at(windows.titles),
         notes=(*windows.notes, *([f"{gone} windows that no used device recorded left out"] if gone else [])),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, finished
 from sslplug.errors import DataError, UsageError
 from sslplug_sequence.signals.data.arrays import array_windows
 from sslplug_sequence.signals.data.assemble import signal_data
@@ -39,7 +40,7 @@ def build(options: MemoryOptions, context: DataContext) -> SignalData:
     if context.fitted is not None:
         parts.pop("labels", None)
     o = options
-    windows = array_windows(
-        "array in memory", {k: np.asarray(v) for k, v in parts.items()}, o.rate, o.channels, o.axes, o.triads
-    )
-    return signal_data(windows, options, context)
+    arrays = {name: np.asarray(array) for name, array in parts.items()}
+    notes: list[str] = []
+    windows = finished(array_windows("array in memory", arrays, o.rate, o.channels, o.axes, o.triads), notes)
+    return signal_data(replace(windows, notes=tuple(notes)), options, context)

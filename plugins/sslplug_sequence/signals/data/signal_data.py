@@ -44,6 +44,7 @@ class SignalData:
     """Windows with their tasks; see :class:`sslplug.contracts.DomainData`.
 
     values    (n, D, C, T) float32 as batches hold them;  present (n, D) bool;  lengths (n,) int64 or None
+    titles    (n,) what each window is called, or None
     unscaled  (n, D, C, T') values as read, of which raw features are made, with ``triads``, ``rate`` and ``raw_lengths``
     allowed   (a,) numbers of the windows that training batches may hold
     weights   (a,) how likely an epoch visits them, or None: all alike;  epoch_share: the share it visits
@@ -63,7 +64,17 @@ class SignalData:
     weights: np.ndarray | None = None
     epoch_share: float = 1.0
     raw_lengths: np.ndarray | None = None
+    titles: np.ndarray | None = None
     level: str = "window"
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """What each row (a present window and device) is called: its window, and the device where there are several."""
+        window, device = np.nonzero(self.present)
+        titles = [str(number) for number in range(len(self.present))] if self.titles is None else self.titles.tolist()
+        if len(self.spec.devices) == 1:
+            return {"window": [titles[w] for w in window]}
+        return {"window": [f"{titles[w]}/{self.spec.devices[d]}" for w, d in zip(window, device, strict=True)]}
 
     def batches(self, order: Order) -> Sequence[Windows]:
         """Allowed windows, shuffled by (seed, epoch), ``order.batch_size`` at a time over all ranks.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sslplug.errors import DataError
+from sslplug.contracts import Faults, Reading, Refused
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,20 @@ class Series:
     classes: np.ndarray | None
 
 
-def read_ts(path: Path) -> Series:
-    """The series of one file, plain or ``.xz``.
+def read_ts(path: Path) -> Reading[Series]:
+    """The series of one file, plain or ``.xz``; rows are series, counted from 1.
 
-    Refused with file and line: no ``@data``, time stamps, cells that are no numbers, missing values ('?'), dimensions of one
-    series that differ in length, series that differ in the number of dimensions, a class the header does not name.
+    Refused: no ``@data``, time stamps, no series. Told, and the series left out: cells that are no numbers, missing values ('?'),
+    dimensions that differ in length or number, a class the header does not name.
     """
+    file = str(path)
     try:
         content = path.read_bytes()
         text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8")
     except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable ({error}); expected a .ts or .ts.xz text file.") from error
+        raise Refused(
+            Faults("unreadable", file, f"not readable ({error})", "a .ts or .ts.xz text file", "Get or write it again.")
+        ) from error
     lines = text.splitlines()
     header: dict[str, list[str]] = {}
     begin = None
@@ -42,47 +46,73 @@ def read_ts(path: Path) -> Series:
                 break
             header[words[0].lower()] = words[1:]
     if begin is None:
-        raise DataError(f"{path}: no line '@data'; expected a header with it and one series a line after it.")
+        raise Refused(
+            Faults("no-data-line", file, "no line '@data'", "a header with it and one series a line after it", "Add it.")
+        )
     if header.get("@timestamps", ["false"])[0].lower() == "true":
-        raise DataError(f"{path}: has time stamps; expected evenly sampled series (@timeStamps false).")
+        raise Refused(
+            Faults("time-stamps", file, "has time stamps", "evenly sampled series (@timeStamps false)", "Resample.")
+        )
     named = header.get("@classlabel", header.get("@targetlabel", ["false"]))
-    labelled = named[0].lower() == "true"
     known = set(named[1:])
-    rows, classes = [], []
-    for number, line in enumerate(lines[begin:], begin + 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        cells = line.strip().split(":")
-        if labelled:
-            classes.append(cells.pop().strip())
-            if known and classes[-1] not in known:
-                raise DataError(
-                    f"{path}, line {number}: class {classes[-1]!r}; the header names {', '.join(sorted(known))}."
-                )
-        rows.append(_series(path, number, cells))
-        if len(rows[-1]) != len(rows[0]):
-            raise DataError(f"{path}, line {number}: {len(rows[-1])} dimensions; the first series has {len(rows[0])}.")
+    rows, classes = yield from _rows(file, lines[begin:], known, named[0].lower() == "true")
     if not rows:
-        raise DataError(f"{path}: no series after '@data'; expected one a line.")
+        raise Refused(Faults("no-rows", file, "no series after '@data'", "one a line", "Get or write it again."))
     lengths = np.array([row.shape[1] for row in rows], np.int64)
     values = np.zeros((len(rows), len(rows[0]), int(lengths.max())), np.float32)
     for place, row in enumerate(rows):
         values[place, :, : row.shape[1]] = row
-    return Series(values, lengths, np.array(classes) if labelled else None)
+    return Series(values, lengths, None if classes is None else np.array(classes))
 
 
-def _series(path: Path, number: int, cells: list[str]) -> np.ndarray:
-    """(C, length) of one line."""
+def _rows(
+    file: str, lines: Sequence[str], known: set[str], labelled: bool
+) -> Reading[tuple[list[np.ndarray], list[str] | None]]:
+    """(C, length) of each sound line, and its class."""
+    rows: list[np.ndarray] = []
+    classes: list[str] = []
+    number = 0
+    for line in lines:
+        if not line.strip() or line.startswith("#"):
+            continue
+        number += 1
+        cells = line.strip().split(":")
+        word = cells.pop().strip() if labelled else ""
+        if labelled and known and word not in known:
+            expected = f"one that the header names: {', '.join(sorted(known))}"
+            yield Faults("unknown-class", file, f"class {word!r}", expected, "Mend the class or the header.", [number])
+            continue
+        row = yield from _series(file, number, cells)
+        if row is None:
+            continue
+        if rows and len(row) != len(rows[0]):
+            found = f"{len(row)} dimensions; the first series has {len(rows[0])}"
+            yield Faults("dimension-count", file, found, "as many in each series", "Mend the series.", [number])
+            continue
+        rows.append(row)
+        classes.append(word)
+    return rows, classes if labelled else None
+
+
+def _series(file: str, number: int, cells: list[str]) -> Reading[np.ndarray | None]:
+    """(C, length) of one line, or None."""
     dimensions = []
+    sound = True
     for place, cell in enumerate(cells):
+        name = f"dimension {place}"
         try:
-            dimensions.append(np.array(cell.split(","), np.float32))
+            values = np.array(cell.split(","), np.float32)
         except ValueError as error:
-            what = "a missing value ('?')" if "?" in cell else str(error)
-            raise DataError(f"{path}, line {number}, dimension {place}: {what}; expected numbers. Fill it first.") from error
-        if not np.isfinite(dimensions[-1]).all():
-            raise DataError(f"{path}, line {number}, dimension {place}: NaN or infinite; expected finite numbers.")
-    if len({len(d) for d in dimensions}) != 1 or not len(dimensions[0]):
-        found = ", ".join(str(len(d)) for d in dimensions)
-        raise DataError(f"{path}, line {number}: dimensions of {found} samples; expected equal lengths.")
-    return np.stack(dimensions)
+            kind, found = ("missing-value", "a missing value ('?')") if "?" in cell else ("not-a-number", str(error))
+            yield Faults(kind, file, found, "numbers", "Fill it first.", [number], name)
+            sound = False
+            continue
+        if not np.isfinite(values).all():
+            yield Faults("not-finite", file, "NaN or infinite", "finite numbers", "Fill it first.", [number], name)
+            sound = False
+        dimensions.append(values)
+    if sound and (len({len(d) for d in dimensions}) != 1 or not len(dimensions[0])):
+        found = f"dimensions of {', '.join(str(len(d)) for d in dimensions)} samples"
+        yield Faults("unequal-dimensions", file, found, "equal lengths", "Mend the series.", [number])
+        sound = False
+    return np.stack(dimensions) if sound else None

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, proved_files
-from sslplug.errors import DataError
+from sslplug.contracts import DataContext, Faults, Reading, Refused, finished, proved_files
+from sslplug.contracts.classes import codes
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
 from sslplug_sequence.signals.data.signal_data import SignalData
 from sslplug_sequence.signals.data.ts_format import Series, read_ts
-from sslplug_sequence.signals.data.window_set import WindowSet, class_codes
+from sslplug_sequence.signals.data.window_set import WindowSet
 
 FOLDER = "wearable/uea"
 ORIGIN = "The files are those of timeseriesclassification.com, compressed with xz."
@@ -64,7 +64,7 @@ def build(options: UeaOptions, context: DataContext) -> SignalData:
     name = options.dataset
     digests = dict(zip((f"{name}_TRAIN.ts.xz", f"{name}_TEST.ts.xz"), DIGESTS[name], strict=True))
     train, test = proved_files(name, FOLDER, digests, context, ORIGIN)
-    windows = ts_windows(name, train, test, RATES.get(name, 1.0), TRIADS.get(name, ()))
+    windows = finished(ts_windows(name, train, test, RATES.get(name, 1.0), TRIADS.get(name, ())))
     return signal_data(windows, options, context)
 
 
@@ -75,17 +75,19 @@ def ts_windows(
     rate: float,
     triads: tuple[tuple[int, int, int], ...] = (),
     labelled: bool = True,
-) -> WindowSet:
+) -> Reading[WindowSet]:
     """Windows of a training file and, where there is one, a test file: a split that comes with the data."""
     files = [train] if test is None else [train, test]
-    series = [read_ts(path) for path in files]
+    series = []
+    for path in files:
+        series.append((yield from read_ts(path)))
     widths = [part.values.shape[1] for part in series]
     if len(set(widths)) > 1:
-        raise DataError(f"{files[1]}: {widths[1]} dimensions; {files[0].name} has {widths[0]}.")
+        found = f"{widths[1]} dimensions; {files[0].name} has {widths[0]}"
+        raise Refused(Faults("dimension-count", str(files[1]), found, "as many in both files", "Are they of one set?"))
     if len({part.classes is None for part in series}) > 1:
-        raise DataError(
-            f"{files[1]}: only one of {files[0].name} and {files[1].name} has classes; expected both or neither."
-        )
+        found = f"only one of {files[0].name} and {files[1].name} has classes"
+        raise Refused(Faults("missing-classes", str(files[1]), found, "expected both or neither", "Mend the header."))
     longest = max(part.values.shape[2] for part in series)
     values = np.concatenate([_padded(part, longest) for part in series])
     lengths = np.concatenate([part.lengths for part in series])
@@ -93,8 +95,9 @@ def ts_windows(
     classes: tuple[str, ...] = ()
     if labelled and series[0].classes is not None:
         every = np.concatenate([part.classes for part in series if part.classes is not None])
-        labels, classes = class_codes(name, every, np.ones(len(every), bool))
+        labels, classes = yield from codes(str(train), "class", every, np.ones(len(every), bool))
     ragged = int(lengths.min()) < longest
+    titles = [f"{path.name.partition('.')[0]}/{k + 1}" for path, part in zip(files, series) for k in range(len(part.values))]
     return WindowSet(
         name,
         values[:, None],
@@ -109,6 +112,7 @@ def ts_windows(
         lengths if ragged else None,
         None if test is None else np.repeat(["train", "test"], [len(part.values) for part in series]),
         (f"series of {int(lengths.min())} to {longest} samples",) if ragged else (),
+        titles=np.array(titles),
     )
 
 

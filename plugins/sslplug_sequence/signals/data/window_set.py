@@ -23,6 +23,7 @@ class WindowSet:
     parts     (n,) "train", "val" or "test" where the data comes with a split; None: it does not
     notes     what was found and handled while reading, in sentences
     drawn     the run's seed made these windows and who tests, so runs with other seeds test on others
+    titles    (n,) what each window is called, or None: its number
     """
 
     name: str
@@ -39,6 +40,7 @@ class WindowSet:
     parts: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     drawn: bool = False
+    titles: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n, devices, channels, _ = self.values.shape
@@ -72,19 +74,3 @@ class WindowSet:
         for names in (self.subjects, self.parts):
             digest.update(b"-" if names is None else "\x1f".join(map(str, names)).encode())
         return digest.hexdigest()
-
-
-def class_codes(where: str, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(n,) classes 0..K-1 in the order of their sorted names, -1 where not ``known``, and the K names.
-
-    DataError where there is one class alone: it can teach nothing.
-    """
-    names, codes = np.unique(values[known], return_inverse=True)
-    if len(names) < 2:
-        raise DataError(
-            f"{where}: {'no label' if not len(names) else f'only the class {names[0]}'}; expected two classes or more. Mend the "
-            "labels, or leave them out to train without."
-        )
-    labels = np.full(len(values), -1, np.int64)
-    labels[known] = codes
-    return labels, tuple(str(name) for name in names)
