@@ -58,7 +58,11 @@ def _as_named(fault: Fault, named: str) -> Fault:
     """The fault with its file as the user called it; recipes hold whole paths."""
     whole = str(Path(named).resolve())
     below = fault.file.removeprefix(whole)
-    return fault if below == fault.file or below[:1] not in ("", "/", ",") else replace(fault, file=f"{named.rstrip('/')}{below}")
+    return (
+        fault
+        if below == fault.file or below[:1] not in ("", "/", ",")
+        else replace(fault, file=f"{named.rstrip('/')}{below}")
+    )
 
 
 def _unusable(named: str, error: DataError) -> Fault:

@@ -42,7 +42,9 @@ def embed(
     context, fitted = data_context(data_root, resolved.seed, False), fitted_of_run(run)
     rows = build_data(resolved, context if not changes else replace(context, fitted=fitted))
     if not changes and json.loads(fitted_text(rows)) != fitted:
-        say(f"{rows.description.get('name', 'The data')} has changed since {run} was trained: its rows are new, and in no split.")
+        say(
+            f"{rows.description.get('name', 'The data')} has changed since {run} was trained: its rows are new, and in no split."
+        )
         rows = build_data(resolved, replace(context, fitted=fitted))
     say_notes(rows)
     found, complaints = checkpoint.newest(run / "checkpoints")
