@@ -123,7 +123,10 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
     write(tmp_path)
     for content, words in (
         (b"id,f,f\na,1,2\n", "two columns named 'f'"),
-        (b"id,f\na,1\nb\n", r"row 2: found 1 of 2 cells; expected as many cells as the first line, with commas between them"),
+        (
+            b"id,f\na,1\nb\n",
+            r"row 2: found 1 of 2 cells; expected as many cells as the first line, with commas between them",
+        ),
         (b"id,f\na,\x1b[2J\x07\nb,1\n", r"row 1, column 'f': found '\?\[2J\?'; expected a number"),
     ):
         (tmp_path / "nodes.csv").write_bytes(content)

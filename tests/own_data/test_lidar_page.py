@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 COUNT = 24
 
 
-def scans(folder: Path, damaged: bool = False) -> None:
+def scans(folder: Path, damaged: bool = False, seed: int = 5) -> None:
     """Things that a survey car cut out of its sweeps: bushes, people and poles as x, y, z, intensity, a file each."""
-    draw = np.random.default_rng(5)
+    draw = np.random.default_rng(seed)
     for kind in ("bush", "person", "pole"):
         (folder / kind).mkdir(parents=True)
         for number in range(COUNT):
@@ -53,7 +53,9 @@ def _thing(kind: str, points: int, draw: np.random.Generator) -> np.ndarray:
 def test_every_command_of_the_page(tmp_path: Path) -> None:
     scans(tmp_path / "raw", damaged=True)
     scans(tmp_path / "things")
+    scans(tmp_path / "later", seed=6)
     walk(ROOT / "docs/own-data/lidar.md", tmp_path)
     made = pq.read_table(tmp_path / "things.parquet")
     assert made["id"].to_pylist() == [f"{kind}/{k:03}.bin" for kind in ("bush", "person", "pole") for k in range(COUNT)]
+    assert pq.read_table(tmp_path / "later.parquet").column_names[:3] == ["row", "id", "e0"]
     assert set(made["split"].to_pylist()) == {"train", "val", "test"}

@@ -50,14 +50,18 @@ def test_trains_judges_and_embeds(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert metrics["steps"] == 3
     assert {row["split"] for row in metrics["scores"]} == {0, 1}
     assert run(["embed", str(file.parent), "-o", str(tmp_path / "people.parquet"), "--device", "cpu"]) == 0
-    assert pq.read_table(tmp_path / "people.parquet").num_rows == NODES
+    own = pq.read_table(tmp_path / "people.parquet")
+    assert own["id"].to_pylist() == [f"n{i}" for i in range(NODES)]
+    assert set(own["split"].to_pylist()) == {"train", "val", "test"}
     other = tables(tmp_path / "others")
     assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "o.parquet"), "--device", "cpu"]) == 0
-    assert pq.read_table(tmp_path / "o.parquet").equals(pq.read_table(tmp_path / "people.parquet"))
+    assert pq.read_table(tmp_path / "o.parquet").equals(own.drop_columns("split"))  # new rows are in no split
     (other / "nodes.csv").write_text("id,age\n" + "".join(f"n{i},{i}\n" for i in range(NODES)))
     capsys.readouterr()
     assert run(["embed", str(file.parent), "--data", str(other), "-o", str(tmp_path / "p.parquet"), "--device", "cpu"]) == 1
-    assert "others/nodes.csv: no column 'income'; it has id, age." in " ".join(capsys.readouterr().err.split())
+    assert "others/nodes.csv, column 'income': found no such column; it has id, age;" in " ".join(
+        capsys.readouterr().err.split()
+    )
     digits = ["embed", str(file.parent), "--data", "digits", "-o", str(tmp_path / "d.parquet"), "--device", "cpu"]
     assert run(digits) == 2
     said = " ".join(capsys.readouterr().err.split())
@@ -88,11 +92,25 @@ def test_new_rows_are_scaled_as_the_training_rows_were(tmp_path: Path, capsys: p
     assert "fitted.json: missing or damaged" in " ".join(capsys.readouterr().err.split())
 
 
+def test_own_data_that_has_changed_is_new_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tables(tmp_path / "people"), tmp_path / "runs") == 0
+    (file,) = (tmp_path / "runs").rglob("fitted.json")
+    nodes = tmp_path / "people" / "nodes.csv"
+    nodes.write_text(nodes.read_text().replace("n2,0.5,", "n2,7.5,"))
+    capsys.readouterr()
+    assert run(["embed", str(file.parent), "-o", str(tmp_path / "x.parquet"), "--device", "cpu"]) == 0
+    assert "people has changed since" in " ".join(capsys.readouterr().err.split())
+    assert "split" not in pq.read_table(tmp_path / "x.parquet").column_names
+
+
 @pytest.mark.parametrize(
     ("spoilt", "sentence"),
     [
-        ({"feature": "nan"}, "nodes.csv, row 3, column 'age': nan; expected a finite number."),
-        ({"end": "n99"}, "edges.csv, row 5, column 'target': node 'n99' is not in nodes.csv, column 'id' (1 such rows)"),
+        ({"feature": "nan"}, "nodes.csv, row 3, column 'age': found 'nan'; expected a finite number."),
+        (
+            {"end": "n99"},
+            "edges.csv, row 5, column 'target': found node 'n99', which is not there; expected a node of nodes.csv",
+        ),
     ],
 )
 def test_refuses_by_file_row_and_column(

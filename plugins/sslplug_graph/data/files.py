@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from sslplug.contracts import Faults, Reading, Refused, attempt, finished
 from sslplug.contracts.cells import ids, numbers, repeats, shown
-from sslplug.contracts.tables import Table, cell, mask, read_table, require
 from sslplug.contracts.classes import classes_of
+from sslplug.contracts.tables import Table, cell, mask, read_table, require
 from sslplug_graph.data.graph_set import GraphSet
 from sslplug_graph.data.npz_files import read_npz
 from sslplug_graph.data.whole_graph import Parts, whole_graph

@@ -168,7 +168,8 @@ def together(clouds: Sequence[Measures], labels: Sequence[int] | None = None) ->
             yield _whole(
                 cloud.file,
                 "repeated-cloud",
-                f"the points of {'/'.join(Path(clouds[first].file).parts[-2:])}" + (", which is of another class" if other else ""),
+                f"the points of {'/'.join(Path(clouds[first].file).parts[-2:])}"
+                + (", which is of another class" if other else ""),
                 "each cloud once",
                 "Copies may lie on both sides of a split; remove one.",
             )

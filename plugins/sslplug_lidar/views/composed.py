@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from sslplug.contracts import Options, Tags, View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.spec import CloudSpec
@@ -15,7 +16,7 @@ from sslplug_lidar.views.grouping import Grouping
 from sslplug_lidar.views.groups import GroupOptions
 from sslplug_lidar.views.moves import Flip, Rotation, Scale
 from sslplug_lidar.views.scene import scene_of, view_of
-from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, check, shares, steps
+from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, steps
 from sslplug_lidar.views.transform import Transform
 
 
@@ -27,7 +28,7 @@ class Chains:
 
     def __init__(self, chains: tuple[tuple[Transform, ...], ...], spec: CloudSpec, groups: Grouping | None = None) -> None:
         for chain in chains:
-            check(chain, spec)
+            check_chain(chain, spec)
         self.chains, self.spec, self.groups = chains, spec, groups
 
     @property

@@ -10,13 +10,14 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, Target, View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.geometry import farthest_points, place_of, segment_max
 from sslplug_lidar.spec import CloudSpec
 from sslplug_lidar.views.moves import Rotation
 from sslplug_lidar.views.scene import scene_of, view_of
-from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, check, shares, steps
+from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, steps
 from sslplug_lidar.views.transform import normal
 
 
@@ -40,7 +41,7 @@ class Occluded:
 
     def __init__(self, options: OccludedOptions, spec: CloudSpec) -> None:
         self.options, self.spec, self.chain = options, spec, chain_of(options.steps)
-        check(self.chain, spec)
+        check_chain(self.chain, spec)
 
     @property
     def rates(self) -> Mapping[str, float]:

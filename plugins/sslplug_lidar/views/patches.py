@@ -15,13 +15,14 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, Target, View
+from sslplug.contracts.steps import check_chain
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.geometry import Patches, ball_patches, patches
 from sslplug_lidar.spec import CloudSpec
 from sslplug_lidar.views.moves import Scale, Translation
 from sslplug_lidar.views.scene import rank_within, scene_of, view_of
-from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, check, steps
+from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, steps
 from sslplug_lidar.views.transform import Share
 
 
@@ -54,7 +55,7 @@ class HiddenPatches:
 
     def __init__(self, options: PatchOptions, spec: CloudSpec) -> None:
         self.options, self.spec, self.chain = options, spec, chain_of(options.steps)
-        check(self.chain, spec)
+        check_chain(self.chain, spec)
 
     @property
     def rates(self) -> Mapping[str, float]:

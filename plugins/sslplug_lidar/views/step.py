@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import Field
 
+from sslplug.contracts.steps import AnyStep, step_names
 from sslplug.randomness import Rng
 from sslplug_lidar.spec import CloudSpec
 from sslplug_lidar.views.drops import BeamDrop, CuboidCrop, CuboidDrop, PointDrop, RangeDrop, Sample, SectorCrop
@@ -37,22 +37,11 @@ _Any = Annotated[
 ]
 
 
-class Step(RootModel[_Any]):
+class Step(AnyStep[_Any]):
     """A transform as a recipe writes it: ``{name: rotation, axis: z}``. The name says which options there are."""
 
-    model_config = ConfigDict(frozen=True)
 
-    def __repr__(self) -> str:
-        """As a recipe writes it, without what is as by default."""
-        written = self.root.model_dump(exclude_defaults=True) | {"name": self.root.name}
-        return "{" + ", ".join(f"{key}: {written[key]}" for key in sorted(written, key=lambda key: key != "name")) + "}"
-
-    __str__ = __repr__
-
-
-NAMES: tuple[str, ...] = tuple(
-    kind.model_fields["name"].default for kind in typing.get_args(typing.get_args(_Any)[0]) if issubclass(kind, Transform)
-)
+NAMES: tuple[str, ...] = step_names(_Any)
 """What a step may be called."""
 
 
@@ -71,14 +60,3 @@ def apply_chain(chain: Sequence[Transform], scene: Scene, rng: Rng, spec: CloudS
     for place, transform in enumerate(chain):
         scene = transform(scene, rng.fork(place), spec)
     return scene
-
-
-def check(chain: Sequence[Transform], spec: CloudSpec) -> None:
-    """Raises UsageError where a transform does not fit the data."""
-    for transform in chain:
-        transform.check(spec)
-
-
-def shares(chains: Sequence[Sequence[Transform]], spec: CloudSpec) -> dict[str, float]:
-    """{"<view>/<transform>": share that is changed}."""
-    return {f"{number}/{step.name}": step.share(spec) for number, chain in enumerate(chains) for step in chain}

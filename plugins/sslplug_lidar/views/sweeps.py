@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
@@ -24,7 +25,7 @@ from sslplug_lidar.views.grouping import Grouping
 from sslplug_lidar.views.groups import GroupOptions, Level
 from sslplug_lidar.views.moves import Flip, Rotation
 from sslplug_lidar.views.scene import Scene, scene_of, view_of
-from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, check, shares, steps
+from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, steps
 
 
 class SweepOptions(GroupOptions):
@@ -60,7 +61,7 @@ class Sweeps:
         now = chain_of(options.now)
         self.chains = (now if options.previous is None else chain_of(options.previous), now)
         for chain in self.chains:
-            check(chain, spec)
+            check_chain(chain, spec)
         self.options, self.spec, self.grouping = options, spec, Grouping(options)
 
     @property

@@ -10,12 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, Tags, Target, View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.geometry import compose, rotation_z
 from sslplug_lidar.spec import CloudSpec
 from sslplug_lidar.views.scene import scene_of, view_of
-from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of, check, shares
+from sslplug_lidar.views.step import NAMES, Step, apply_chain, chain_of
 
 
 class TurnedOptions(Options):
@@ -33,7 +34,7 @@ class Turned:
 
     def __init__(self, options: TurnedOptions, spec: CloudSpec) -> None:
         self.options, self.spec, self.chain = options, spec, chain_of(options.steps)
-        check(self.chain, spec)
+        check_chain(self.chain, spec)
 
     @property
     def rates(self) -> Mapping[str, float]:

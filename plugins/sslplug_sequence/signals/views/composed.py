@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pydantic import Field
 
 from sslplug.contracts import Options, Tags, View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.noise import Scaling, UniformNoise
-from sslplug_sequence.signals.views.step import NAMES, Step, apply, chain_of, check, shares, steps
+from sslplug_sequence.signals.views.step import NAMES, Step, apply, chain_of, steps
 from sslplug_sequence.signals.views.transform import Transform
 from sslplug_sequence.signals.views.turning import Rotation
 
@@ -30,7 +31,7 @@ class Chains:
 
     def __post_init__(self) -> None:
         for chain in self.chains:
-            check(chain, self.spec)
+            check_chain(chain, self.spec)
 
     @property
     def rates(self) -> Mapping[str, float]:

@@ -10,12 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, Tags, Target, View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals, Windows
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.composed import counted
-from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, shares
+from sslplug_sequence.signals.views.step import Step, apply, chain_of
 from sslplug_sequence.signals.views.transform import Transform
 
 
@@ -82,7 +83,7 @@ def build(options: DeviceOptions, spec: SignalSpec) -> DeviceViews:
             f"views.devices: {', '.join(unknown or names)}; expected two or more different devices of {', '.join(spec.devices)}."
         )
     transforms = chain_of(options.transforms)
-    check(transforms, spec)
+    check_chain(transforms, spec)
     return DeviceViews(tuple(spec.devices.index(name) for name in names), transforms, spec)
 
 

@@ -10,11 +10,12 @@ from pydantic import Field
 from torch import Tensor
 
 from sslplug.contracts import Options, Target, View
+from sslplug.contracts.steps import check_chain, shares
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals, Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.hiding import ChannelMask, TimeAlteration
-from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, shares, steps
+from sslplug_sequence.signals.views.step import Step, apply, chain_of, steps
 from sslplug_sequence.signals.views.transform import Share, Transform
 
 
@@ -127,7 +128,7 @@ def build_masked(options: MaskOptions, spec: SignalSpec) -> Masked:
 def build_altered(options: AlterOptions, spec: SignalSpec) -> Altered:
     """The altered view."""
     transforms = chain_of(options.transforms)
-    check(transforms, spec)
+    check_chain(transforms, spec)
     return Altered(transforms, options.everywhere, spec)
 
 

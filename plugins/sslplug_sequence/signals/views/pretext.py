@@ -9,12 +9,13 @@ import torch
 from pydantic import Field, model_validator
 
 from sslplug.contracts import Options, Tags, Target, View
+from sslplug.contracts.steps import check_chain
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals, Windows, clean_view
 from sslplug_sequence.signals.spec import SignalSpec
 from sslplug_sequence.signals.views.noise import Jitter, Scaling
-from sslplug_sequence.signals.views.step import Step, apply, chain_of, check, steps
+from sslplug_sequence.signals.views.step import Step, apply, chain_of, steps
 from sslplug_sequence.signals.views.timing import ArrowOfTime, Crop, Permutation, TimeWarp
 from sslplug_sequence.signals.views.transform import Share, Transform
 from sslplug_sequence.signals.views.turning import AxisSwitch, Rotation
@@ -126,14 +127,14 @@ def which_names(channels: int) -> list[str]:
 def build_multitask(options: MultiTaskOptions, spec: SignalSpec) -> MultiTask:
     """The multi-task view."""
     tasks, after = chain_of(options.tasks), chain_of(options.after)
-    check([*tasks, *after], spec)
+    check_chain([*tasks, *after], spec)
     return MultiTask(tasks, options.rate, after, spec)
 
 
 def build_which(options: WhichOptions, spec: SignalSpec) -> Which:
     """The view whose transform is asked for; UsageError where there are fewer channels."""
     of = chain_of(options.of)
-    check(of, spec)
+    check_chain(of, spec)
     if options.channels > len(spec.channels):
         raise UsageError(f"views.channels is {options.channels}; this data has {len(spec.channels)} channels.")
     return Which(of, options.channels, spec)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import Field
 from torch import Tensor
 
+from sslplug.contracts.steps import AnyStep, step_names
 from sslplug.randomness import Rng
 from sslplug_sequence.signals.batch import Signals
 from sslplug_sequence.signals.spec import SignalSpec
@@ -43,22 +43,11 @@ _Any = Annotated[
 ]
 
 
-class Step(RootModel[_Any]):
+class Step(AnyStep[_Any]):
     """A transform as a recipe writes it: ``{name: rotation, degrees: 30}``. The name says which options there are."""
 
-    model_config = ConfigDict(frozen=True)
 
-    def __repr__(self) -> str:
-        """As a recipe writes it, without what is as by default."""
-        written = self.root.model_dump(exclude_defaults=True) | {"name": self.root.name}
-        return "{" + ", ".join(f"{key}: {written[key]}" for key in sorted(written, key=lambda key: key != "name")) + "}"
-
-    __str__ = __repr__
-
-
-NAMES: tuple[str, ...] = tuple(
-    kind.model_fields["name"].default for kind in typing.get_args(typing.get_args(_Any)[0]) if issubclass(kind, Transform)
-)
+NAMES: tuple[str, ...] = step_names(_Any)
 """What a step may be called."""
 
 
@@ -77,14 +66,3 @@ def apply(chain: Sequence[Transform], signals: Signals, numbers: Tensor, rng: Rn
     for place, transform in enumerate(chain):
         signals = transform(signals, numbers, rng.fork(place), spec)
     return signals
-
-
-def check(chain: Sequence[Transform], spec: SignalSpec) -> None:
-    """Raises UsageError where a transform does not fit the data."""
-    for transform in chain:
-        transform.check(spec)
-
-
-def shares(chains: Sequence[Sequence[Transform]], spec: SignalSpec) -> dict[str, float]:
-    """{"<view>/<transform>": share that is changed}."""
-    return {f"{number}/{step.name}": step.share(spec) for number, chain in enumerate(chains) for step in chain}
