@@ -51,11 +51,8 @@ class Form:
         named = {self.names[path]: value for path, value in found.items() if path in self.names}
         return {name: named[name] for name in self.inputs}
 
-    def view(self, tensors: Mapping[str, Tensor], like: View, checked: bool = False) -> View:
-        """The view that these tensors make. What no program reads is a tensor without values, as long as in ``like``.
-
-        ``checked`` builds the batch by its constructor, which raises where the tensors do not go together.
-        """
+    def view(self, tensors: Mapping[str, Tensor], like: View) -> View:
+        """The view that these tensors make. What no program reads is a tensor without values, as long as in ``like``."""
 
         def leaf(path: str, value: Any) -> Any:
             if path in self.names:
@@ -66,13 +63,55 @@ class Form:
                 return tensors[name].shape[axis]
             return value
 
-        made: View = rebuilt(like, leaf, checked=checked)
+        made: View = rebuilt(like, leaf)
+        return made
+
+    @property
+    def open(self) -> Mapping[str, frozenset[int]]:
+        """{input: axes whose length a program leaves to the caller, where torch can}: those that differ between the views.
+
+        Where no two views differ in size there is nothing to learn this from, and every axis is offered.
+        """
+        if any(self.varying.values()):
+            return {name: self.varying[name] for name in self.inputs}
+        return {name: frozenset(range(tensor.ndim)) for name, tensor in self.tensors(self.samples[0]).items()}
+
+    def shortened(self, axes: Mapping[str, frozenset[int]], before: int, after: int) -> View:
+        """The smallest sample with these axes of inputs cut from ``before`` to ``after``, and what else has so many rows.
+
+        Its batch is made by its constructor: raises what that raises where a part of the rows is no whole.
+        """
+        like = self.samples[-1]
+
+        def leaf(path: str, value: Any) -> Any:
+            if path in self.lengths:
+                name, axis = self.lengths[path]
+                return after if axis in axes.get(name, ()) else value
+            if not isinstance(value, Tensor):
+                return value
+            name = self.names[path]
+            cut = (
+                axes.get(name, frozenset())
+                if name in self.inputs
+                else frozenset({0} if value.shape[:1] == (before,) else ())
+            )
+            for axis in cut:
+                value = value.narrow(axis, 0, after)
+            return value.contiguous()
+
+        made: View = rebuilt(like, leaf, checked=True)
         return made
 
     def without(self, unread: Iterable[str]) -> Form:
         """The form without some of its inputs."""
         left = {name: read for name, read in self.inputs.items() if name not in set(unread)}
         return Form(self.role, self.names, left, self.lengths, self.fixed, self.varying, self.samples, self.views)
+
+
+def tensors_of(view: View) -> dict[str, Tensor]:
+    """All tensors of a view by the names that programs have for them."""
+    paths = leaves(view)
+    return {name: paths[path] for path, name in _names(paths).items()}
 
 
 def forms_of(encoder: nn.Module, rows: Iterable[View]) -> list[Form]:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.utils._pytree import tree_unflatten
 
 from sslplug.contracts import Embedding, View
 from sslplug.errors import UsageError
@@ -34,20 +35,21 @@ class Program:
 
     form     the views it takes
     traced   the program, which holds the weights and nothing of the data
-    inputs   {name: shape};  outputs: {level: shape}
+    inputs   {name: shape};  outputs: {level: shape};  dtypes: {level: its type}
     """
 
     form: Form
     traced: ExportedProgram
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
+    dtypes: Mapping[str, torch.dtype]
 
     def saved(self) -> bytes:
         """The program as torch's archive (pt2): JSON and raw tensors. Sample inputs, which are rows of the data and would be
         pickled, are left out."""
         self.traced.example_inputs = None
         buffer = io.BytesIO()
-        with _quiet():
+        with quiet():
             torch.export.save(self.traced, buffer)
         return buffer.getvalue()
 
@@ -83,7 +85,7 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
     if unread:  # looked at while tracing, and not needed for any level
         form = form.without(unread)
         program = _traced(encoder, name, form, like)
-    inputs, outputs = _shapes(program)
+    inputs, outputs, dtypes = _ends(program)
     for tensor, axes in form.varying.items():
         for axis in axes if tensor in inputs else ():
             if isinstance(inputs[tensor][axis], int):
@@ -91,15 +93,15 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
                     f"Encoder {name!r}: torch.export fixes axis {axis} of {tensor} at {inputs[tensor][axis]}, but it differs "
                     "between the data's views. The encoder asks for this length as a plain number on the way."
                 )
-    return Program(form, program, inputs, outputs)
+    return Program(form, program, inputs, outputs, dtypes)
 
 
 def _traced(encoder: nn.Module, name: str, form: Form, like: View) -> ExportedProgram:
     tensors = form.tensors(like)
     # Lengths 0 and 1 are special to torch and are always fixed.
-    free = {key: {axis: Dim.AUTO for axis, size in enumerate(t.shape) if size > 1} for key, t in tensors.items()}
+    free = {key: {axis: Dim.AUTO for axis in form.open[key] if t.shape[axis] > 1} for key, t in tensors.items()}
     try:
-        with torch.no_grad(), _quiet(), _lockless():
+        with torch.no_grad(), quiet(), _lockless():
             # strict: the encoder's source is read (by dynamo), so that len(tensor) and int(tensor) stay lengths and values.
             # Running it with symbolic sizes instead would silently fix each of them.
             return torch.export.export(_Encoder(encoder, form, like), (), kwargs=tensors, dynamic_shapes=free, strict=True)
@@ -114,8 +116,8 @@ def _placeholders(program: ExportedProgram) -> list[torch.fx.Node]:
     return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in given]
 
 
-def _shapes(program: ExportedProgram) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """Shapes of inputs and outputs, torch's symbols renamed n1, n2, ... in the order they are met."""
+def _ends(program: ExportedProgram) -> tuple[dict[str, Shape], dict[str, Shape], dict[str, torch.dtype]]:
+    """Shapes of inputs and outputs, torch's symbols renamed n1, n2, ... in the order they are met; types of outputs."""
     symbols: dict[str, str] = {}
 
     def named(size: int | torch.SymInt) -> int | str:
@@ -126,11 +128,10 @@ def _shapes(program: ExportedProgram) -> tuple[dict[str, Shape], dict[str, Shape
 
     nodes = {node.name: node for node in program.graph.nodes}
     inputs = {node.name: tuple(map(named, node.meta["val"].shape)) for node in _placeholders(program)}
-    levels = torch.utils._pytree.tree_unflatten(
-        [tuple(map(named, nodes[str(out)].meta["val"].shape)) for out in program.graph_signature.user_outputs],
-        program.call_spec.out_spec,
-    )
-    return inputs, levels
+    made = [nodes[str(out)].meta["val"] for out in program.graph_signature.user_outputs]
+    levels: dict[str, Tensor] = tree_unflatten(made, program.call_spec.out_spec)
+    outputs = {level: tuple(map(named, rows.shape)) for level, rows in levels.items()}
+    return inputs, outputs, {level: rows.dtype for level, rows in levels.items()}
 
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)\n\s+(\S.*)')
@@ -170,7 +171,7 @@ def _lockless() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without torch's notes on what it traces: what matters is raised, or found by the check of the program."""
     loggers = [logging.getLogger(name) for name in ("torch", "torch.export", "torch._export", "torch.onnx", "torch._dynamo")]
     levels = [logger.level for logger in loggers]

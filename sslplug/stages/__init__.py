@@ -1,8 +1,10 @@
 """Stages: train, evaluate, embed, recommend, export, compare, bench. The run folder is between them; tables in memory need none."""
 
 from sslplug.stages.bench import Matrix, bench, listed, matrix
-from sslplug.stages.embeddings import embed, export
+from sslplug.stages.embeddings import embed
 from sslplug.stages.evaluate import evaluate
+from sslplug.stages.export import export
+from sslplug.stages.exported import ExportedEncoder, load_encoder
 from sslplug.stages.memory import Trained, embed_memory, fit_memory
 from sslplug.stages.recipes import schema
 from sslplug.stages.recommend import recommend
@@ -10,6 +12,7 @@ from sslplug.stages.report import compare, doctor
 from sslplug.stages.train import resume, train
 
 __all__ = [
+    "ExportedEncoder",
     "Matrix",
     "Trained",
     "bench",
@@ -21,6 +24,7 @@ __all__ = [
     "export",
     "fit_memory",
     "listed",
+    "load_encoder",
     "matrix",
     "recommend",
     "resume",

@@ -1,8 +1,7 @@
-"""Embeddings as files, and a trained encoder put to use: ``sslplug embed`` and ``sslplug export``."""
+"""Embeddings as files, and a trained encoder put to use: ``sslplug embed``."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,16 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sslplug.build import build_data, build_encoder
 from sslplug.contracts import DomainData, RankingTask, tasks_of
 from sslplug.errors import RunFolderError, UsageError
 from sslplug.evaluation import embed as embed_rows
-from sslplug.recipe import dump
 from sslplug.reporting.progress import say
-from sslplug.reporting.runfolder import write_text
 from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run, say_notes
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
@@ -103,24 +99,6 @@ def read_embeddings(file: Path) -> np.ndarray:
         ) from error
     columns = [name for name in table.column_names if name not in ("row", "name")]
     return np.stack([table[name].to_numpy() for name in columns], axis=1)
-
-
-def export(run: Path, out: Path) -> None:
-    """A folder for use elsewhere: the encoder's weights (safetensors), the recipe that builds it, what its data fitted."""
-    resolved, _ = recipe_of_run(run, [])
-    found, _ = checkpoint.newest(run / "checkpoints")
-    fitted = json.dumps(fitted_of_run(run)) + "\n"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        hidden = out / f".encoder.safetensors.{os.getpid()}"
-        save_file(encoder_weights(found), hidden)
-        os.replace(hidden, out / "encoder.safetensors")
-        write_text(out / "recipe.yaml", dump(resolved))
-        write_text(out / "fitted.json", fitted)
-    except OSError as error:
-        raise RunFolderError(
-            f"{out}: the export could not be written ({error}); free space or choose another folder."
-        ) from error
 
 
 def encoder_weights(found: checkpoint.Checkpoint) -> dict[str, Tensor]:
