@@ -76,6 +76,10 @@ class Form:
             return {name: self.varying[name] for name in self.inputs}
         return {name: frozenset(range(tensor.ndim)) for name, tensor in self.tensors(self.samples[0]).items()}
 
+    def path(self, name: str) -> str:
+        """Where in a view an input lies."""
+        return next(path for path, known in self.names.items() if known == name)
+
     def shortened(self, axes: Mapping[str, frozenset[int]], before: int, after: int) -> View:
         """The smallest sample with these axes of inputs cut from ``before`` to ``after``, and what else has so many rows.
 
@@ -108,12 +112,6 @@ class Form:
         return Form(self.role, self.names, left, self.lengths, self.fixed, self.varying, self.samples, self.views)
 
 
-def tensors_of(view: View) -> dict[str, Tensor]:
-    """All tensors of a view by the names that programs have for them."""
-    paths = leaves(view)
-    return {name: paths[path] for path, name in _names(paths).items()}
-
-
 def forms_of(encoder: nn.Module, rows: Iterable[View]) -> list[Form]:
     """The form of each role among clean views, in the order the roles come; the encoder must be in eval mode.
 
@@ -124,19 +122,23 @@ def forms_of(encoder: nn.Module, rows: Iterable[View]) -> list[Form]:
         if view.role in found:
             found[view.role].add(view)
         else:
-            found[view.role] = _Seen(view)
-    return [seen.form(encoder) for seen in found.values()]
+            found[view.role] = _Seen(encoder, view)
+    return [seen.form() for seen in found.values()]
 
 
 class _Seen:
     """What the views of one role have in common."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, encoder: nn.Module, view: View) -> None:
         self.first, self.count = view, 1
+        read, self.levels = read_by(encoder, view)
         self.samples = {"first": view}
         self.size = {"largest": self._numel(view), "smallest": self._numel(view)}
         self.paths = leaves(view)
-        self.names = _names(self.paths)
+        self.names = _names(self.paths, self.levels)
+        self.read: dict[str, bool] = {}
+        for path, values in read.items():
+            self.read[self.names[path]] = self.read.get(self.names[path], False) or values
         self.shapes = [self._shapes(self.paths)]
         self.numbers = [self._numbers(self.paths)]
 
@@ -152,11 +154,11 @@ class _Seen:
             if better:
                 self.samples[key], self.size[key] = view, size
 
-    def form(self, encoder: nn.Module) -> Form:
+    def form(self) -> Form:
         """What all of them say."""
         kept = [self.samples[key] for key in ("largest", "first", "smallest") if key in self.samples]
         samples = [view for place, view in enumerate(kept) if all(view is not other for other in kept[:place])]
-        read = read_by(encoder, samples[0], self.names)
+        read = self.read
         rest = [name for name, shape in self.shapes[0].items() if name not in read]
         looks = list(zip(self.numbers, self.shapes, strict=True))
         varying = {
@@ -195,7 +197,7 @@ class _Seen:
     def _compare(self, paths: Mapping[str, Any]) -> None:
         kinds, known = ({path: _kind(value) for path, value in found.items()} for found in (paths, self.paths))
         apart = [path for path in {**kinds, **known} if kinds.get(path) != known.get(path)]
-        if apart or _names(paths) != self.names:
+        if apart or _names(paths, self.levels) != self.names:
             path = apart[0] if apart else "the view"
             raise UsageError(
                 f"Views of role {self.first.role!r} differ in more than lengths: {path} is {kinds.get(path, 'absent')} in one "
@@ -211,8 +213,11 @@ def _kind(value: Any) -> str:
     return repr(value)
 
 
-def _names(paths: Mapping[str, Any]) -> dict[str, str]:
-    """{path: name} of the tensors: the path in the batch with underscores; one name for a tensor that is there twice."""
+def _names(paths: Mapping[str, Any], levels: frozenset[str]) -> dict[str, str]:
+    """{path: name} of the tensors: the path in the batch with underscores; one name for a tensor that is there twice.
+
+    No name is a level's: in ONNX inputs and outputs share their names.
+    """
     names: dict[str, str] = {}
     known: dict[int, str] = {}
     for path, value in paths.items():
@@ -221,7 +226,7 @@ def _names(paths: Mapping[str, Any]) -> dict[str, str]:
         if id(value) not in known:
             name = re.sub(r"\W+", "_", path.removeprefix("data.")).strip("_") or "tensor"
             name = f"{name}_" if keyword.iskeyword(name) or not name.isidentifier() else name
-            while name in known.values():
+            while name in known.values() or name in levels:
                 name += "_"
             known[id(value)] = name
         names[path] = known[id(value)]

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import torch
 
+from sslplug.exporting.onnx_operators import operators
 from sslplug.exporting.program import Program, quiet
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -25,7 +26,12 @@ def onnx_form(program: Program) -> bytes:
     try:
         with quiet():
             made = torch.onnx.export(
-                program.traced, dynamo=True, external_data=False, verbose=False, output_names=list(program.outputs)
+                program.traced,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                output_names=list(program.outputs),
+                custom_translation_table=dict(operators()),
             )
         assert made is not None  # it is, with dynamo
         content: bytes = made.model_proto.SerializeToString()

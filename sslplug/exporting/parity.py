@@ -147,7 +147,9 @@ def _agreement(
     for look, output in zip(looks, made, strict=True):
         if str(output) in refused:
             if look.whole:
-                raise ParityError(f"{file.name} refuses rows of the data ({look.described()}): {refused[str(output)]}")
+                raise ParityError(
+                    f"{file.name} refuses rows of the data ({look.described()}): {refused[str(output)]}. {_advice(file)}"
+                )
             notes.append(f"does not take {look.described()}: {refused[str(output)]}")
             continue
         kept.append(look)
@@ -158,9 +160,15 @@ def _agreement(
             if not off <= BOUND:
                 raise ParityError(
                     f"{file.name} differs from the trained encoder: level {level} by {off:.1e} of its largest value, on "
-                    f"{look.described()}; expected at most {BOUND:.0e}."
+                    f"{look.described()}; expected at most {BOUND:.0e}. {_advice(file)}"
                 )
     return Agreement(len(kept), _sizes(program, kept), largest, tuple(notes))
+
+
+def _advice(file: Path) -> str:
+    if file.suffix == ".onnx":
+        return "Nothing was published; --no-onnx exports without this file."
+    return "Nothing was published; report the recipe, it is a defect of the encoder or of torch.export."
 
 
 def difference(expected: Tensor, found: Tensor) -> float:
@@ -181,4 +189,4 @@ def _sizes(program: Program, looks: Sequence[_Look]) -> dict[str, tuple[int, ...
             for size, length in zip(shape, look.tensors[name].shape, strict=True):
                 if isinstance(size, str) and re.fullmatch(r"n\d+", size) and length not in found.setdefault(size, []):
                     found[size].append(length)
-    return {name: tuple(sorted(sizes)) for name, sizes in found.items()}
+    return {name: tuple(sorted(found[name])) for name in sorted(found)}

@@ -173,7 +173,10 @@ def _lockless() -> Iterator[None]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without torch's notes on what it traces: what matters is raised, or found by the check of the program."""
-    loggers = [logging.getLogger(name) for name in ("torch", "torch.export", "torch._export", "torch.onnx", "torch._dynamo")]
+    loggers = [
+        logging.getLogger(name)
+        for name in ("torch", "torch.export", "torch._export", "torch.onnx", "torch._dynamo", "onnxscript", "onnx_ir")
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

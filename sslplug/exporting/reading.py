@@ -45,25 +45,22 @@ class _Watched(Tensor):
             return func(*tree_map(plain, args), **tree_map(plain, dict(kwargs or {})))
 
 
-def read_by(encoder: nn.Module, view: View, names: Mapping[str, str]) -> dict[str, bool]:
-    """{name: whether its values are read} of the tensors that ``encoder`` uses; False where only a length is asked for.
-
-    ``names`` gives each tensor of the view, by path, its name.
-    """
+def read_by(encoder: nn.Module, view: View) -> tuple[dict[str, bool], frozenset[str]]:
+    """{path: whether its values are read} of the tensors that ``encoder`` uses, False where only a length is asked for; and the
+    levels that it makes of the view."""
     found: dict[str, bool] = {}
 
     def watched(path: str, value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
-        name = names[path]
 
         def note(measured: bool) -> None:
-            found[name] = found.get(name, False) or not measured
+            found[path] = found.get(path, False) or not measured
 
         made = value.as_subclass(_Watched)
         made.note = note
         return made
 
     with torch.no_grad():
-        cast(Embedding, encoder(rebuilt(view, watched)))
-    return {name: found[name] for name in dict.fromkeys(names.values()) if name in found}
+        embedding = cast(Embedding, encoder(rebuilt(view, watched)))
+    return found, frozenset(embedding.levels)

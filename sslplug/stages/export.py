@@ -141,6 +141,7 @@ def _described(one: _Made, agreed: Mapping[Path, Agreement]) -> dict[str, Any]:
         "inputs": [
             {
                 "name": name,
+                "path": form.path(name),
                 "dtype": str(tensors[name].dtype).removeprefix("torch."),
                 "shape": list(shape),
                 "reads": "values" if form.inputs[name] else "length alone",

@@ -17,7 +17,7 @@ from sslplug.contracts import Embedding, View
 from sslplug.errors import UsageError
 from sslplug.evaluation import embed
 from sslplug.exporting.archive import load_program
-from sslplug.exporting.form import tensors_of
+from sslplug.exporting.leaves import leaves
 from sslplug.exporting.manifest import read_manifest
 from sslplug.recipe import read_recipe
 from sslplug.stages.recipes import checked
@@ -69,14 +69,14 @@ class ExportedEncoder:
                 f"{self.folder}: has no program for views of role {view.role!r}; it has {', '.join(map(repr, self.programs))}."
             )
         described = next(one for one in self.manifest["programs"] if one["role"] == view.role)
-        found = tensors_of(view)
-        missing = [one["name"] for one in described["inputs"] if one["name"] not in found]
+        found = {path: value for path, value in leaves(view).items() if isinstance(value, Tensor)}
+        missing = [one["path"] for one in described["inputs"] if one["path"] not in found]
         if missing:
             raise UsageError(
                 f"{self.folder}: the program reads {missing[0]}, which these rows do not have; they have {', '.join(found)}. "
                 "Give rows of the data that the encoder was trained on."
             )
-        return self.programs[view.role](**{one["name"]: found[one["name"]] for one in described["inputs"]})
+        return self.programs[view.role](**{one["name"]: found[one["path"]] for one in described["inputs"]})
 
 
 class _AsEncoder(nn.Module):

@@ -19,8 +19,8 @@ def scanned(gates: Tensor, start: Tensor, weight: Tensor, bias: Tensor, events: 
     start  (n, width): the state before each sequence;  weight (3 width, width), bias (3 width,): the state's part
     """
     width, n = start.shape[1], start.shape[0]
-    steps = events.lengths.max().clamp(min=1).item()
-    torch._check(steps >= 1)  # what clamp has made sure of, said to the tracer
+    steps = int(events.lengths.max().clamp(min=1))
+    torch._check(steps >= 1)  # type: ignore[no-untyped-call] # what clamp has made sure of, said to the tracer
     owner, position = events.owner, events.position
     padded = gates.new_zeros(steps, n, 3 * width).index_put((position, owner), gates)
 
