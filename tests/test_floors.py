@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "randomness"),
     ("contracts", "recipe", "distributed", "scaffold"),
-    ("objectives", "methods", "training", "evaluation", "diagnostics", "discovery", "reporting"),
+    ("objectives", "methods", "training", "evaluation", "diagnostics", "discovery", "reporting", "exporting"),
     ("build",),
     ("stages",),
     ("testing",),

@@ -48,12 +48,14 @@ class Structure:
     @cached_property
     def by_target(self) -> Adjacency:
         """Row i lists the sources of the edges into i: the matrix of message passing, H' = A H."""
-        return self._by(self.edge_index[1], self.edge_index[0])
+        sources, targets = self.edge_index
+        return self._by(targets, sources)
 
     @cached_property
     def by_source(self) -> Adjacency:
         """Row j lists the targets of the edges out of j: the transpose, for the backward pass."""
-        return self._by(self.edge_index[0], self.edge_index[1])
+        sources, targets = self.edge_index
+        return self._by(sources, targets)
 
     @cached_property
     def transpose_order(self) -> Tensor:

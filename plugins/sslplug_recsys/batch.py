@@ -50,9 +50,11 @@ class FeatureTable:
                 f"FeatureTable: {len(self.fields)} fields, {len(self.sizes)} sizes, {len(self.offsets)} offsets and "
                 f"{len(self.codes)} arrays of codes; expected as many of each."
             )
-        lengths = {len(one) for one in self.offsets}
-        if len(lengths) > 1:
-            raise DataError(f"FeatureTable: the fields have {sorted(n - 1 for n in lengths)} entities; expected one number.")
+        # Compared, not gathered in a set: a program that is being traced (torch.export) keeps its lengths open.
+        if any(len(one) != len(self.offsets[0]) for one in self.offsets):
+            raise DataError(
+                f"FeatureTable: the fields have {sorted({len(one) - 1 for one in self.offsets})} entities; expected one number."
+            )
         for field, offsets, codes in zip(self.fields, self.offsets, self.codes, strict=True):
             if offsets.dtype != torch.int64 or codes.dtype != torch.int64:
                 raise DataError(

@@ -3,8 +3,10 @@
 from sslplug.stages.bench import Matrix, bench, listed, matrix
 from sslplug.stages.check_data import check_data
 from sslplug.stages.compare import compare
-from sslplug.stages.embeddings import embed, export
+from sslplug.stages.embeddings import embed
 from sslplug.stages.evaluate import evaluate
+from sslplug.stages.export import export
+from sslplug.stages.exported import ExportedEncoder, load_encoder
 from sslplug.stages.memory import Trained, embed_memory, fit_memory
 from sslplug.stages.publish import Outputs
 from sslplug.stages.recipes import schema
@@ -13,6 +15,7 @@ from sslplug.stages.report import doctor
 from sslplug.stages.train import resume, train
 
 __all__ = [
+    "ExportedEncoder",
     "Matrix",
     "Outputs",
     "Trained",
@@ -26,6 +29,7 @@ __all__ = [
     "export",
     "fit_memory",
     "listed",
+    "load_encoder",
     "matrix",
     "recommend",
     "resume",

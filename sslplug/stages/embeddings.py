@@ -1,24 +1,20 @@
-"""A trained encoder put to use: ``sslplug embed`` and ``sslplug export``."""
+"""A trained encoder put to use: ``sslplug embed``."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sslplug.build import build_data, build_encoder
 from sslplug.errors import RunFolderError, UsageError
 from sslplug.evaluation import embed as embed_rows
-from sslplug.recipe import dump
 from sslplug.reporting.progress import say
-from sslplug.reporting.runfolder import write_text
 from sslplug.stages.embedding_files import origin_of, write_levels
 from sslplug.stages.session import data_context, fitted_of_run, fitted_text, recipe_of_run, say_notes
 from sslplug.training import checkpoint
@@ -55,24 +51,6 @@ def embed(
     load_encoder(encoder, weights, str(run), rows.description)
     origin = origin_of(weights, (run / "recipe.yaml").read_text(encoding="utf-8"))
     return write_levels(out, embed_rows(encoder, rows.rows(), where), rows, origin)
-
-
-def export(run: Path, out: Path) -> None:
-    """A folder for use elsewhere: the encoder's weights (safetensors), the recipe that builds it, what its data fitted."""
-    resolved, _ = recipe_of_run(run, [])
-    found, _ = checkpoint.newest(run / "checkpoints")
-    fitted = json.dumps(fitted_of_run(run)) + "\n"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        hidden = out / f".encoder.safetensors.{os.getpid()}"
-        save_file(encoder_weights(found), hidden)
-        os.replace(hidden, out / "encoder.safetensors")
-        write_text(out / "recipe.yaml", dump(resolved))
-        write_text(out / "fitted.json", fitted)
-    except OSError as error:
-        raise RunFolderError(
-            f"{out}: the export could not be written ({error}); free space or choose another folder."
-        ) from error
 
 
 def encoder_weights(found: checkpoint.Checkpoint) -> dict[str, Tensor]:

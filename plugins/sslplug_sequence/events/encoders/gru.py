@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -40,7 +41,10 @@ class GruEncoder(nn.Module):
         """The levels that the view's data asks for."""
         events: Events = view.data
         inputs = self.input(view)
-        states, start = self.recurrent(inputs, Steps.of(events), len(events.entity))
+        if torch.compiler.is_exporting():
+            states, start = self.recurrent.program(inputs, events)
+        else:
+            states, start = self.recurrent(inputs, Steps.of(events), len(events.entity))
         return levels(events, inputs, states, pool(self.pooling, states, events, start))
 
 

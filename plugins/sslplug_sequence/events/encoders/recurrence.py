@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sslplug_sequence.events.batch import Events
+from sslplug_sequence.events.encoders.scanned import scanned
 
 
 @dataclass(frozen=True)
@@ -129,3 +130,12 @@ class RaggedGru(nn.Module):
                 begin = begin[: steps.counts[0]].contiguous()
                 state = cell(PackedSequence(state, torch.tensor(steps.counts)), begin.unsqueeze(0))[0].data
         return state[steps.place], starts[-1].expand(sequences, -1)
+
+    def program(self, rows: Tensor, events: Events) -> tuple[Tensor, Tensor]:
+        """The same while ``torch.export`` traces, where no layout can be made of lengths that are not known yet."""
+        starts, state, sequences = torch.tanh(self.start), rows, events.entity.shape[0]
+        for layer, cell in enumerate(self.cells):
+            weight, recurrent, bias, recurrent_bias = cell.parameters()
+            gates = torch.nn.functional.linear(state, weight, bias)
+            state = scanned(gates, starts[layer].expand(sequences, -1), recurrent, recurrent_bias, events)
+        return state, starts[-1].expand(sequences, -1)
