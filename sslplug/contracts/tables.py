@@ -5,7 +5,6 @@ Text is UTF-8 with a first line of names. What is handled is said as a harmless 
 
 from __future__ import annotations
 
-import csv
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -20,22 +19,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from sslplug.contracts.reading import Faults, Reading, Refused
-
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"\x1f\x8b": "a gzip archive",
-    b"\xfd7zXZ": "an xz archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x89HDF": "an HDF5 file",
-    b"SQLite": "an SQLite database",
-    b"{\n": "JSON",
-    b"[{": "JSON",
-    b'{"': "JSON",
-    b"<!": "a web page",
-    b"<h": "a web page",
-}
+from sslplug.contracts.text_blocks import SEPARATORS, beginning, heading, quoted, tidy, utf8
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +152,7 @@ def _parquet(path: Path) -> pa.Table:
 
 def _unreadable(path: Path, error: Exception) -> Refused:
     return Refused(
-        Faults("unreadable", str(path), f"no readable Parquet file ({_tidy(error)})", "a Parquet file", "Write it again.")
+        Faults("unreadable", str(path), f"no readable Parquet file ({tidy(error)})", "a Parquet file", "Write it again.")
     )
 
 
@@ -215,11 +199,11 @@ def text_pieces(
     kept = list(range(len(columns)))
     for content in _blocks(stream, file, quotes, block):
         if not begun:
-            content = (yield from _beginning(content, file)).lstrip(b"\r\n")
-        content = yield from _utf8(content, file, row - (not begun and names is None))
-        content = yield from _quoted(content, file, quotes, row - (not begun and names is None))
+            content = (yield from beginning(content, file)).lstrip(b"\r\n")
+        content = yield from utf8(content, file, row - (not begun and names is None))
+        content = yield from quoted(content, file, quotes, row - (not begun and names is None))
         if not begun and names is None:
-            columns = yield from _heading(file, content, separator, quotes)
+            columns = yield from heading(file, content, separator, quotes)
             kept = yield from named_columns(columns, file)
             content = content[content.find(b"\n") + 1 :] if b"\n" in content else b""
         begun = True
@@ -251,7 +235,7 @@ def _blocks(stream: IO[bytes], file: str, quotes: bool, block: int) -> Iterator[
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise Refused(
             Faults(
-                "unreadable", file, f"a file that cannot be read ({_tidy(error)})", "a whole file", "Get or write it again."
+                "unreadable", file, f"a file that cannot be read ({tidy(error)})", "a whole file", "Get or write it again."
             )
         ) from error
 
@@ -286,7 +270,7 @@ def _parsed(
             Faults(
                 "unreadable",
                 file,
-                f"no readable table ({_tidy(error)})",
+                f"no readable table ({tidy(error)})",
                 f"{SEPARATORS.get(separator, repr(separator))} between cells, as many cells in every line",
                 "Write it again.",
             )
@@ -314,151 +298,6 @@ def _parsed(
         )
         rows = np.delete(rows, [number - 1 for number, _ in short])
     return table.rename_columns(list(names)), row + rows, row + table.num_rows + len(short)
-
-
-def _beginning(content: bytes, file: str) -> Reading[bytes]:
-    """The first block of a file without a byte order mark; refused where it is another kind of file."""
-    if not content.strip():
-        raise Refused(Faults("empty-file", file, "an empty file", "a first line of names, then rows", "Write it again."))
-    for magic, what in _MAGIC.items():
-        if content.startswith(magic):
-            raise Refused(
-                Faults("another-format", file, what, "text with one row a line", "Export it as CSV, or give Parquet.")
-            )
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Refused(Faults("not-utf-8", file, "text in UTF-16", "text in UTF-8", 'Save it as "CSV UTF-8".'))
-    if content.startswith(b"\xef\xbb\xbf"):
-        yield Faults(
-            "byte-order-mark",
-            file,
-            "a byte order mark before the first name",
-            "plain UTF-8",
-            "It is passed over.",
-            harmless=True,
-        )
-        content = content[3:]
-    return content
-
-
-def _utf8(content: bytes, file: str, row: int) -> Reading[bytes]:
-    """The content as valid UTF-8 without bytes of value 0; ``row`` is the number of the row before it."""
-    if b"\0" in content:
-        lines = content.split(b"\n")
-        yield Faults(
-            "nul-bytes",
-            file,
-            "bytes of value 0",
-            "text",
-            "The file is damaged or no text; write it again.",
-            row + _rows(lines)[[number for number, line in enumerate(lines) if b"\0" in line]],
-        )
-        content = content.replace(b"\0", b"")
-    if not content.isascii():
-        try:
-            content.decode()
-        except UnicodeDecodeError:
-            lines = content.split(b"\n")
-            bad = [number for number, line in enumerate(lines) if not _valid(line)]
-            yield Faults(
-                "not-utf-8",
-                file,
-                lambda k: f"bytes that are no UTF-8 in {lines[bad[k]].decode('latin-1').strip()[:60]!r} (read as Latin-1)",
-                "text in UTF-8",
-                'Save it as "CSV UTF-8".',
-                row + _rows(lines)[bad],
-            )
-            content = content.decode("utf-8", "replace").encode()
-    return content
-
-
-def _quoted(content: bytes, file: str, quotes: bool, row: int) -> Reading[bytes]:
-    """The content with its quotes in pairs; ``row`` is the number of the row before it."""
-    if not quotes or content.count(b'"') % 2 == 0:
-        return content
-    lines = content.split(b"\n")
-    odd = next(number for number, line in enumerate(lines) if line.count(b'"') % 2)
-    number = row + int(_rows(lines)[odd])
-    yield Faults(
-        "unclosed-quote",
-        file,
-        "a quote that is never closed",
-        'quotes (") in pairs',
-        "Close it, or write the quote inside a cell twice.",
-        None if number < 1 else [number],
-    )
-    lines[odd] = lines[odd].replace(b'"', b"")
-    return b"\n".join(lines)
-
-
-def _heading(file: str, content: bytes, separator: str, quotes: bool) -> Reading[list[str]]:
-    line = content[: content.find(b"\n")] if b"\n" in content else content
-    first = line.decode().rstrip("\r")
-    written = next(csv.reader([first], delimiter=separator), [first]) if quotes else first.split(separator)
-    if len(written) == 1:
-        others = [other for other in SEPARATORS if other != separator and other in first.strip()]
-        if others:
-            raise Refused(
-                Faults(
-                    "wrong-delimiter",
-                    file,
-                    f"{SEPARATORS[others[0]]} between the names of the first line, {first[:60]!r}",
-                    f"{SEPARATORS.get(separator, repr(separator))} between cells",
-                    "Write the table with the separator that its suffix promises.",
-                )
-            )
-    if all(_number(name) for name in written) and not _counted(written):
-        raise Refused(
-            Faults(
-                "no-heading",
-                file,
-                f"numbers in the first line ({first[:60]})",
-                "the names of the columns",
-                "Add a first line of names.",
-            )
-        )
-    names = [name.strip() for name in written]
-    if names != written:
-        yield Faults(
-            "blank-around-name",
-            file,
-            "blanks around names of columns",
-            "names alone",
-            "They are passed over.",
-            harmless=True,
-        )
-    return names
-
-
-def _rows(lines: list[bytes]) -> np.ndarray:
-    """The row that each line is of, from 1 on: lines that are not empty count, and those inside a quoted cell do not."""
-    inside = np.cumsum([0, *(line.count(b'"') for line in lines[:-1])]) % 2
-    return np.cumsum([bool(line.strip(b"\r")) and not within for line, within in zip(lines, inside, strict=True)])
-
-
-def _valid(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _counted(names: Sequence[str]) -> bool:
-    """Whether four names or more count the columns, from 0 or 1 on, as tools name the columns of an array."""
-    counts = [[str(start + place) for place in range(len(names))] for start in (0, 1)]
-    return len(names) > 3 and list(names) in counts
-
-
-def _tidy(error: Exception) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(error))[:200]
 
 
 def mask(array: Any) -> np.ndarray:
