@@ -66,7 +66,7 @@ def _elsewhere(finding: Finding) -> list[str]:
     words: dict[str, list[str]] = {"helps": [], "does not help": [], "cannot be told": []}
     for one in others:
         word = "helps" if one.helps else "does not help" if one.fails else "cannot be told"
-        size = f"{one.gain:+.4f}" + ("" if one.low is None or one.high is None else f" {_interval(one)}")
+        size = f"{_unsigned_zero(one.gain):+.4f}" + ("" if one.low is None or one.high is None else f" {_interval(one)}")
         words[word].append(f"{_labels(one)} ({size})")
     said = {
         "helps": "it also helps with",
@@ -142,7 +142,14 @@ def _widest(claim: Claim) -> str:
 
 
 def _interval(claim: Claim) -> str:
-    return f"[{claim.low:+.4f}, {claim.high:+.4f}]"
+    assert claim.low is not None  # the caller asked
+    assert claim.high is not None
+    return f"[{_unsigned_zero(claim.low):+.4f}, {_unsigned_zero(claim.high):+.4f}]"
+
+
+def _unsigned_zero(value: float | None) -> float:
+    """Without a minus before what prints as nought."""
+    return round(value or 0.0, 4) + 0.0
 
 
 def _labels(claim: Claim) -> str:

@@ -78,7 +78,8 @@ def verdict(row: TableRow) -> str:
             untested.setdefault(control.note or "not compared", []).append(control.name)
             continue
         better = control.difference > 0 if row.higher_is_better else control.difference < 0
-        size = f"{abs(control.difference):.4f} {'better' if better else 'worse'}" if control.difference else "equal"
+        size = f"{abs(control.difference):.4f} {'better' if better else 'worse'}"
+        size = size if round(control.difference, 4) else "equal"
         if control.p_holm is None:
             untested.setdefault(control.note or "no test possible", []).append(f"{control.name} ({size})")
         elif control.p_holm < ALPHA and control.difference:
