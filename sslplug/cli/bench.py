@@ -21,7 +21,7 @@ from sslplug.errors import UsageError
     type=click.Choice(["small", "full"]),
     default="small",
     show_default=True,
-    help="full: recipes as they are; small: at most 50 steps, two splits and two label fractions each.",
+    help="full: recipes as they are; small: at most 50 steps, one split and two label fractions each.",
 )
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Runs at a time, which share the cores; else a core each, at most 8."

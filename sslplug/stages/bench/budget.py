@@ -19,7 +19,7 @@ SMALL_STEPS = 50
 SMALL_WARMUP = 10
 """Most steps of warm-up of a small run; a longer one would end before the rate is reached."""
 
-SMALL_SPLITS = 2
+SMALL_SPLITS = 1
 """Most splits of each task that a small run is judged on."""
 
 
