@@ -218,12 +218,17 @@ def _unscaled(
 def _told(part: Table, name: str, kind: str, cells: pa.Array, bad: np.ndarray) -> Reading[None]:
     """The faults of cells that are no numbers or dates, by what they are instead."""
     words = as_words(cells)
-    mend = f"Mend the value, add it to data.missing, or set data.types.{name}: categorical."
+    or_words = f"or set data.types.{name}: categorical."
     if kind == "date":
         iso, other = bad & looks_like_date(words), bad & foreign_dates(words)
         forms = [
             ("impossible-date", iso, "a date of the calendar", "Mend it or leave the cell empty."),
-            ("date-format", other & ~iso, "a date as 2024-05-31 or 2024-05-31 17:00", f"Write it so. {mend}"),
+            (
+                "date-format",
+                other & ~iso,
+                "a date as 2024-05-31 or 2024-05-31 17:00",
+                f"Write it so, {or_words}",
+            ),
         ]
         rest, what = bad & ~iso & ~other, "not-a-date"
     else:
@@ -233,11 +238,27 @@ def _told(part: Table, name: str, kind: str, cells: pa.Array, bad: np.ndarray) -
             thousands &= ~comma
         united = bad & matching(words, UNIT)
         forms = [
-            ("thousands-separator", thousands, "a number without marks between its thousands", f"Take them away. {mend}"),
-            ("decimal-comma", comma & ~thousands, "a number with a decimal point", f"Write a point for the comma. {mend}"),
-            ("number-with-unit", united & ~comma & ~thousands, "a number", f"Name the unit in the heading. {mend}"),
+            (
+                "thousands-separator",
+                thousands,
+                "a number without marks between its thousands",
+                f"Take them away, {or_words}",
+            ),
+            (
+                "decimal-comma",
+                comma & ~thousands,
+                "a number with a decimal point",
+                f"Write a point for the comma, {or_words}",
+            ),
+            (
+                "number-with-unit",
+                united & ~comma & ~thousands,
+                "a number",
+                f"Name the unit in the heading, {or_words}",
+            ),
         ]
         rest, what = bad & ~thousands & ~comma & ~united, "not-a-number"
+    mend = f"Mend the value, add it to data.missing, {or_words}"
     forms.append((what, rest, "a date" if kind == "date" else "a number", mend))
     for form, places, expected, how in forms:
         if places.any():

@@ -55,15 +55,24 @@ def strange_columns(types: Sequence[ColumnType], file: str) -> Reading[None]:
         kind = next((kind for begin, kind in SET_ASIDE.items() if column.why.startswith(begin)), None)
         if column.kind != "ignore" or kind is None:
             continue
+        names = ", and names the rows of embeddings" if kind == "row-names" else ""
         yield Faults(
             kind,
             file,
-            column.why,
-            "a column that tells rows apart and comes again in others",
-            f"It is left out; keep it with data.types.{column.name}: numeric or categorical.",
+            _in_words(column.why),
+            "a column whose values come again and differ",
+            f"It is left out{names}; keep it with data.types.{column.name}: numeric or categorical.",
             column=column.name,
             harmless=True,
         )
+
+
+def _in_words(why: str) -> str:
+    """Why a column is set aside, as what was found."""
+    for begin, words in (("constant", "one value"), ("names the rows", "a name for each row"), ("no value", "no value")):
+        if why.startswith(begin):
+            return words + why.removeprefix(begin)
+    return f"a column that {why}" if why.startswith("counts") else f"a column {why}"
 
 
 def id_columns(types: Sequence[ColumnType]) -> list[str]:

@@ -137,7 +137,7 @@ def _sorted(
     """The table of all events, by entity and time; what stood in another order, or happens at once, is told."""
     owner, time, row = store.finish("owner"), store.finish("time"), store.finish("row")
     coded, values = store.finish("codes"), store.finish("numbers")
-    yield from _late(file, columns, owner, time, row)
+    yield from _late(file, columns, plan.dated, owner, time, row)
     if (np.diff(owner) < 0).any() or ((np.diff(owner) == 0) & (np.diff(time) < 0)).any():
         order = np.lexsort((time, owner))
         sorted_store = Store(None if folder is None else folder / "sorted")
@@ -156,17 +156,24 @@ def _sorted(
     return EventTable(file.stem, who, offsets, time, coded, known, values, plan.numbers, unit, digest, rows=row)
 
 
-def _late(file: Path, columns: Columns, owner: np.ndarray, time: np.ndarray, row: np.ndarray) -> Reading[None]:
+def _late(file: Path, columns: Columns, dated: bool, owner: np.ndarray, time: np.ndarray, row: np.ndarray) -> Reading[None]:
     """Events that stand behind a later one of their entity."""
     order = slice(None) if (np.diff(owner) >= 0).all() else np.argsort(owner, kind="stable")
     mine, when = owner[order], np.asarray(time[order])
     places = 1 + np.flatnonzero((np.diff(mine) == 0) & (np.diff(when) < 0))
     if len(places):
-        found: Any = lambda k: f"time {when[places[k]]:g} behind {when[places[k] - 1]:g}"  # noqa: E731
+        shown: Any = _day if dated else "{:g}".format
+        found: Any = lambda k: f"{shown(when[places[k]])} behind {shown(when[places[k] - 1])}"  # noqa: E731
         expected, rows = "the events of an entity in the order of time", np.asarray(row[order])[places]
         sort = np.argsort(rows)
         places, rows = places[sort], rows[sort]
         yield Faults("late-event", str(file), found, expected, "They are sorted by time.", rows, columns.time, harmless=True)
+
+
+def _day(days: float) -> str:
+    """Days since 1970 as a date, with the time to the second where there is one."""
+    stamp = np.datetime64(0, "s") + np.timedelta64(round(float(days) * 86_400), "s")
+    return str(stamp).replace("T", " ").removesuffix(" 00:00:00")
 
 
 def _at_once(
