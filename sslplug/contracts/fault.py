@@ -12,7 +12,7 @@ class Fault:
     kind      a short stable name of the kind of fault, "not-a-number";  file: as the user named it
     row       the row's number, counted from 1 without the heading, or None for the whole file;  column: its name or None
     found, expected, mend   three halves of sentences: what is there, what should be, what to do next
-    harmless  training would go on without this row or cell and say so; otherwise it would refuse the file
+    harmless  training would go on, and ``mend`` says what becomes of the row or cell; otherwise it would refuse the file
     """
 
     kind: str
