@@ -37,6 +37,12 @@ def onnx_form(program: Program) -> bytes:
         content: bytes = made.model_proto.SerializeToString()
     except Exception as error:  # torch.onnx has no common class for what it cannot translate
         raise NoOnnx(_reason(error)) from error
+    import onnxruntime
+
+    try:
+        onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's classes are its own, one a code
+        raise NoOnnx(f"onnxruntime does not take what torch {torch.__version__} made of it ({error})") from error
     return content
 
 

@@ -28,10 +28,11 @@ def operators() -> Mapping[Callable[..., Any], Callable[..., Any]]:
 
         ``output_size`` is what the result's length comes to; ONNX finds it by itself.
         """
-        rows = upto(op.Squeeze(op.Shape(repeats), ints(0)))
-        wanted = op.Less(op.Unsqueeze(upto(op.ReduceMax(repeats, keepdims=0)), ints(0)), op.Unsqueeze(repeats, ints(1)))
+        times = op.CastLike(repeats, ints(0))
+        rows = upto(op.Squeeze(op.Shape(times), ints(0)))
+        wanted = op.Less(op.Unsqueeze(upto(op.ReduceMax(times, keepdims=0)), ints(0)), op.Unsqueeze(times, ints(1)))
         grid = op.Expand(op.Unsqueeze(rows, ints(1)), op.Shape(wanted))
-        return op.Compress(op.Reshape(grid, ints(-1)), op.Reshape(wanted, ints(-1)))
+        return op.CastLike(op.Compress(op.Reshape(grid, ints(-1)), op.Reshape(wanted, ints(-1))), repeats)
 
     def bincount(values: Any, weights: Any = None, minlength: Any = 0) -> Any:
         """How often 0, 1, ... minlength - 1 occur, for values below ``minlength`` and without weights."""

@@ -36,6 +36,7 @@ class Program:
     form     the views it takes
     traced   the program, which holds the weights and nothing of the data
     inputs   {name: shape};  outputs: {level: shape};  dtypes: {level: its type}
+    ranges   {open length: least and largest (None: none)}, of those that the encoder does not take in every size
     """
 
     form: Form
@@ -43,6 +44,7 @@ class Program:
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
     dtypes: Mapping[str, torch.dtype]
+    ranges: Mapping[str, tuple[int, int | None]]
 
     def saved(self) -> bytes:
         """The program as torch's archive (pt2): JSON and raw tensors. Sample inputs, which are rows of the data and would be
@@ -54,20 +56,24 @@ class Program:
         return buffer.getvalue()
 
 
-class _Encoder(nn.Module):
+def _module(encoder: nn.Module, form: Form, like: View) -> nn.Module:
     """What is traced: keyword tensors in, {level: tensor} out. Keyword names are those of the form."""
 
-    def __init__(self, encoder: nn.Module, form: Form, like: View) -> None:
-        super().__init__()
-        self.encoder = encoder
+    class Traced(nn.Module):
+        """Of this form alone: torch reads the names of inputs from the signature of ``forward``."""
 
-        def forward(**tensors: Tensor) -> dict[str, Tensor]:
-            embedding: Embedding = self.encoder(form.view(tensors, like))
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.form, self.like = encoder, form, like
+
+        def forward(self, **tensors: Tensor) -> dict[str, Tensor]:
+            embedding: Embedding = self.encoder(self.form.view(tensors, self.like))
             return dict(embedding.levels)
 
-        keywords = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in form.inputs]
-        forward.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
-        self.forward = forward
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    keywords = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in form.inputs]
+    Traced.forward.__signature__ = inspect.Signature([own, *keywords])  # type: ignore[attr-defined]
+    return Traced()
 
 
 class NotTraceable(UsageError):
@@ -85,7 +91,7 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
     if unread:  # looked at while tracing, and not needed for any level
         form = form.without(unread)
         program = _traced(encoder, name, form, like)
-    inputs, outputs, dtypes = _ends(program)
+    inputs, outputs, dtypes, ranges = _ends(program)
     for tensor, axes in form.varying.items():
         for axis in axes if tensor in inputs else ():
             if isinstance(inputs[tensor][axis], int):
@@ -93,7 +99,7 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
                     f"Encoder {name!r}: torch.export fixes axis {axis} of {tensor} at {inputs[tensor][axis]}, but it differs "
                     "between the data's views. The encoder asks for this length as a plain number on the way."
                 )
-    return Program(form, program, inputs, outputs, dtypes)
+    return Program(form, program, inputs, outputs, dtypes, ranges)
 
 
 def _traced(encoder: nn.Module, name: str, form: Form, like: View) -> ExportedProgram:
@@ -104,7 +110,7 @@ def _traced(encoder: nn.Module, name: str, form: Form, like: View) -> ExportedPr
         with torch.no_grad(), quiet(), _lockless():
             # strict: the encoder's source is read (by dynamo), so that len(tensor) and int(tensor) stay lengths and values.
             # Running it with symbolic sizes instead would silently fix each of them.
-            return torch.export.export(_Encoder(encoder, form, like), (), kwargs=tensors, dynamic_shapes=free, strict=True)
+            return torch.export.export(_module(encoder, form, like), (), kwargs=tensors, dynamic_shapes=free, strict=True)
     except Exception as error:  # torch has no common class for what it cannot trace
         raise NotTraceable(f"Encoder {name!r} cannot become a program: {_reason(error)}") from error
     finally:
@@ -116,8 +122,11 @@ def _placeholders(program: ExportedProgram) -> list[torch.fx.Node]:
     return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in given]
 
 
-def _ends(program: ExportedProgram) -> tuple[dict[str, Shape], dict[str, Shape], dict[str, torch.dtype]]:
-    """Shapes of inputs and outputs, torch's symbols renamed n1, n2, ... in the order they are met; types of outputs."""
+def _ends(
+    program: ExportedProgram,
+) -> tuple[dict[str, Shape], dict[str, Shape], dict[str, torch.dtype], dict[str, tuple[int, int | None]]]:
+    """Shapes of inputs and outputs, torch's symbols renamed n1, n2, ... in the order they are met; types of outputs; ranges of
+    the inputs' symbols."""
     symbols: dict[str, str] = {}
 
     def named(size: int | torch.SymInt) -> int | str:
@@ -128,10 +137,16 @@ def _ends(program: ExportedProgram) -> tuple[dict[str, Shape], dict[str, Shape],
 
     nodes = {node.name: node for node in program.graph.nodes}
     inputs = {node.name: tuple(map(named, node.meta["val"].shape)) for node in _placeholders(program)}
+    ranges = {}
+    for symbol, found in program.range_constraints.items():
+        low, high = (int(str(end)) if str(end).isdigit() else None for end in (found.lower, found.upper))
+        # From 2 on is what torch says of every open length: it knows 0 and 1 apart.
+        if str(symbol) in symbols and ((low or 0) > 2 or high is not None):
+            ranges[symbols[str(symbol)]] = (low or 0, high)
     made = [nodes[str(out)].meta["val"] for out in program.graph_signature.user_outputs]
     levels: dict[str, Tensor] = tree_unflatten(made, program.call_spec.out_spec)
     outputs = {level: tuple(map(named, rows.shape)) for level, rows in levels.items()}
-    return inputs, outputs, {level: rows.dtype for level, rows in levels.items()}
+    return inputs, outputs, {level: rows.dtype for level, rows in levels.items()}, ranges
 
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)\n\s+(\S.*)')

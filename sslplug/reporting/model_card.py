@@ -194,6 +194,8 @@ def _limits(card: Card) -> list[str]:
             lines.append(
                 f"{file}: compared with the encoder at {said}. Other lengths follow from the trace and were not tried."
             )
+        for name, (low, high) in program["lengths"].items():
+            lines.append(f"{file}: {name} from {low}{'' if high is None else f' to {high}'}.")
         if program["fixed"]:
             lines.append(f"{file}: fixed in the program: {plain(_said(program['fixed']))}.")
         lines += [f"{plain(name)} {plain(note)}" for name, found in program["parity"].items() for note in found["refused"]]

@@ -153,6 +153,7 @@ def _described(one: _Made, agreed: Mapping[Path, Agreement]) -> dict[str, Any]:
             {"name": name, "dtype": str(program.dtypes[name]).removeprefix("torch."), "shape": list(shape)}
             for name, shape in program.outputs.items()
         ],
+        "lengths": {name: list(ends) for name, ends in program.ranges.items()},
         "fixed": dict(form.fixed),
         "parity": {
             file.name: {

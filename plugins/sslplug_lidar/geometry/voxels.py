@@ -118,7 +118,8 @@ def voxelise(xyz: Tensor, offsets: Tensor, size: float) -> Voxels:
         raise DataError(f"Voxels of size {size}; expected a positive length in metres.")
     cells = (xyz.detach() / size).floor()
     inside = (cells.abs() <= REACH).all(1)
-    if not bool(inside.all()):
+    # A program that is being traced has no coordinates yet to refuse.
+    if not torch.compiler.is_exporting() and not bool(inside.all()):
         row = int((~inside).nonzero()[0, 0])
         raise DataError(
             f"Point {row} lies at {xyz[row].tolist()}; voxels of {size} m reach {REACH * size:g} m from the origin. "
@@ -133,8 +134,11 @@ def _voxels(coords: Tensor, cloud: Tensor, clouds: int, size: float) -> Voxels:
     shifted = coords + (1 << (BITS - 1))
     key = (((cloud << BITS | shifted[:, 0]) << BITS | shifted[:, 1]) << BITS) | shifted[:, 2]
     keys, of_point = torch.unique(key, return_inverse=True)
+    if torch.compiler.is_exporting():
+        torch._check(keys.shape[0] > 1)  # type: ignore[no-untyped-call]
     low = (1 << BITS) - 1
     parts = [(keys >> (2 * BITS)) & low, (keys >> BITS) & low, keys & low]
-    counts = torch.bincount(keys >> (3 * BITS), minlength=clouds)
+    of_voxel = keys >> (3 * BITS)
+    counts = of_voxel.new_zeros(clouds).index_add(0, of_voxel, torch.ones_like(of_voxel))
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return Voxels(keys, torch.stack(parts, 1) - (1 << (BITS - 1)), of_point, offsets, size)

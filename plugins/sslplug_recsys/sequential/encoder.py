@@ -102,7 +102,8 @@ class Sasrec(nn.Module):
         if not isinstance(data, Histories):
             raise UsageError(f"Encoder 'sasrec' reads histories of items and items, not {type(data).__name__}.")
         length = data.lengths
-        if len(length) and int(length.max()) > self.longest:
+        # A program that is being traced has no lengths yet; it states the bound where it pads.
+        if not torch.compiler.is_exporting() and len(length) and int(length.max()) > self.longest:
             raise DataError(
                 f"A history has {int(length.max())} items, the encoder {self.longest} positions; lower data.longest "
                 "or raise encoder.longest."
@@ -124,7 +125,11 @@ class Sasrec(nn.Module):
             row = torch.arange(len(group), device=size.device).repeat_interleave(size, output_size=count)
             column = torch.arange(count, device=size.device) - (size.cumsum(0) - size)[row]
             source = offsets[group][row] + column
-            longest = max(int(size.max()), 1)
+            longest = int(size.max().clamp(min=1))
+            if torch.compiler.is_exporting():
+                longest = int(size.max().clamp(min=2))  # 1 would be an axis that is repeated
+                torch._check(longest >= 2)  # type: ignore[no-untyped-call]
+                torch._check(longest <= self.longest)  # type: ignore[no-untyped-call]
             padded = self.hidden.expand(len(group), longest, -1).index_put((row, column), rows[source].to(self.hidden.dtype))
             x = self.dropout(self.norm(padded + self.position.weight[:longest]))
             visible = None if causal else torch.arange(longest, device=size.device) < size.clamp(min=1)[:, None]
@@ -138,7 +143,7 @@ class Sasrec(nn.Module):
     def _groups(self, length: Tensor) -> list[Tensor]:
         """The batch's histories in groups of like length: little padding where arithmetic is dear."""
         everyone = torch.arange(len(length), device=length.device)
-        if length.device.type != "cpu":
+        if torch.compiler.is_exporting() or length.device.type != "cpu":
             return [everyone] if len(everyone) else []
         return list(torch.split(torch.argsort(length, stable=True), TOGETHER)) if len(everyone) else []
 

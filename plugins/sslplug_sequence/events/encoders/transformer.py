@@ -75,6 +75,8 @@ class Stack(nn.Module):
 
     def forward(self, rows: Tensor, events: Events) -> Tensor:
         """Rows in the events' order."""
+        if torch.compiler.is_exporting():
+            return self._program(rows, events)
         if not len(rows):
             return rows
         x = rows + _waves(events.position, rows.shape[1]).to(rows.dtype)
@@ -88,6 +90,21 @@ class Stack(nn.Module):
             for block in self.blocks:
                 padded = block(padded, self.causal, visible)
             out = out.index_put((part.event,), self.norm(padded)[part.row, part.column].to(out.dtype))
+        return out
+
+    def _program(self, rows: Tensor, events: Events) -> Tensor:
+        """The same while ``torch.export`` traces: all sequences at once, for groups depend on lengths that are not known yet."""
+        x = rows + _waves(events.position, rows.shape[1]).to(rows.dtype)
+        longest = int(events.lengths.max().clamp(min=2))  # 1 would be an axis that is repeated
+        torch._check(longest >= 2)  # type: ignore[no-untyped-call] # what clamp has made sure of, said to the tracer
+        owner, position = events.owner, events.position
+        padded = x.new_zeros(events.entity.shape[0], longest, x.shape[1]).index_put((owner, position), x)
+        visible = None
+        if not self.causal:
+            visible = torch.arange(longest, device=x.device) < events.lengths.clamp(min=1)[:, None]
+        for block in self.blocks:
+            padded = block(padded, self.causal, visible)
+        out: Tensor = self.norm(padded)[owner, position]
         return out
 
 
