@@ -34,6 +34,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         "train": [Path("runs/toy/first/1")],
         "resume": Path("runs/toy/first/1"),
         "embed": [Path("x.parquet")],
+        "export": [Path("out/encoder.pt2")],
         "doctor": ["all is well"],
     }
 
@@ -132,7 +133,7 @@ def test_data_that_is_neither(calls: Calls, capsys: pytest.CaptureFixture[str]) 
             (Path("r"),),
             {"overrides": ("a=1",), "device": "auto", "data_root": None},
         ),
-        (["export", "r", "-o", "out"], "export", (Path("r"), Path("out")), {}),
+        (["export", "r", "-o", "out"], "export", (Path("r"), Path("out")), {"data_root": None, "onnx": True}),
         (
             ["compare", "r", "s", "--logdir", "l", "--page", "p", "--into", "a", "--into", "b"],
             "compare",
