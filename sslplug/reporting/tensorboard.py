@@ -45,7 +45,9 @@ def write_projector(folder: Path, rows: np.ndarray, labels: Sequence[str], step:
     try:
         inner.mkdir(exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{inner}: cannot be made ({error.strerror}); free space or mend the folder's rights.") from error
+        raise RunFolderError(
+            f"{inner}: cannot be made ({error.strerror}); free space or mend the folder's rights."
+        ) from error
     write_text(inner / "tensors.tsv", "".join("\t".join(f"{value:.6g}" for value in row) + "\n" for row in rows))
     write_text(inner / "labels.tsv", "".join(" ".join(str(label).split()) + "\n" for label in labels))
     config = (

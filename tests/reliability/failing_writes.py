@@ -284,7 +284,10 @@ def main() -> None:
                     print(f"FAIL  {kind} {at}  exit {code}  {wrong}", flush=True)
             bad += faults
             exits = ", ".join(f"{n} exit {code}" for code, n in sorted(codes.items()))
-            print(f"{kind}: {len(moments)} of {most} {'pages' if kind == 'small' else 'changes'}: {exits}; {faults} faults", flush=True)
+            print(
+                f"{kind}: {len(moments)} of {most} {'pages' if kind == 'small' else 'changes'}: {exits}; {faults} faults",
+                flush=True,
+            )
     print(f"seed {options.seed}: {bad} faults, {time.perf_counter() - began:.0f} s")
     sys.exit(1 if bad else 0)
 

@@ -147,7 +147,10 @@ def main() -> None:
             previous = max((step for step in said if step < said[-1]), default=newest)
             lost += newest < said[-1] or (newest == said[-1] and previous not in found)
             start = max(newest, said[-1])
-    print(f"{options.kills} kills, a save of {1000 * seconds:.0f} ms: " + ", ".join(f"{n} {word}" for word, n in met.most_common()))
+    print(
+        f"{options.kills} kills, a save of {1000 * seconds:.0f} ms: "
+        + ", ".join(f"{n} {word}" for word, n in met.most_common())
+    )
     print(f"unreadable newest checkpoints: {unreadable}")
     print(f"lost checkpoints that had been published: {lost}")
     sys.exit(1 if unreadable or lost else 0)

@@ -140,8 +140,12 @@ def trial(kind: str, kill: bool, start: Callable[[str, int, Path], int], place: 
     expected = [-signal.SIGKILL if kill else 0] + [0] * (PROCESSES - 1)
     downloads = 1 if kind == "zip" else len(FILES)
     again = len(fetched) - downloads
-    left = sorted(path.name for path in (cache / "shared" / "raw").iterdir() if path.name not in FILES and path.name != ".lock")
-    print(f"{kind}{', the holder of the lock killed' if kill else ''}: exits {codes}, {len(fetched)} requests for {downloads} files")
+    left = sorted(
+        path.name for path in (cache / "shared" / "raw").iterdir() if path.name not in FILES and path.name != ".lock"
+    )
+    print(
+        f"{kind}{', the holder of the lock killed' if kill else ''}: exits {codes}, {len(fetched)} requests for {downloads} files"
+    )
     if codes != expected:
         return f"exits {codes}; expected {expected}"
     if again not in (range(1, downloads + 1) if kill else (0,)):

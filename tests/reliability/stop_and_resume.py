@@ -25,13 +25,15 @@ import torch
 
 from sslplug import discovery
 from sslplug.build import build_data, compose, recipe_tags, schema_of
-from sslplug.contracts import DataContext, DomainData
-from sslplug.errors import DataError, RecipeError, SslplugError
+from sslplug.contracts import DataContext, DomainData, Progress
+from sslplug.errors import RecipeError, SslplugError
+from sslplug.evaluation import embed
+from sslplug.randomness import Rng
 from sslplug.recipe import Resolved, Schema, apply_overrides, read_recipe, resolve
 from sslplug.stages.session import Session
 from sslplug.stages.train import loop_run
 from sslplug.training import checkpoint
-from sslplug.training.loop import TrainOptions, train
+from sslplug.training.loop import train
 
 BATCHES, EPOCHS, ROWS = 3, 3, 32
 FULL_BATCH_EPOCHS = 7
@@ -96,7 +98,13 @@ def resolved(plugin: str, name: str, data: Any, objective: str) -> Resolved:
         raw["objective"] = objective
     # NT-Xent of pytorch-metric-learning is cubic in the batch.
     size = ROWS if objective == "metric_learning" else raw.get("train", {}).get("batch_size", 0)
-    changes = ["train.workers=0", "train.log_every=1", "train.observe_every=2", "train.checkpoint_every=0", "train.patience=0"]
+    changes = [
+        "train.workers=0",
+        "train.log_every=1",
+        "train.observe_every=2",
+        "train.checkpoint_every=0",
+        "train.patience=0",
+    ]
     changes += [f"train.batch_size={min(size, ROWS)}", f"train.epochs={EPOCHS if size else FULL_BATCH_EPOCHS}"]
     raw = apply_overrides(raw, [*changes, "train.accumulate=1"])
     return resolve(raw, schema(plugin), f"{name}.yaml", recipe_tags(raw))
@@ -107,10 +115,27 @@ def cases(plugin: str) -> Iterator[Case]:
     for name in raw_recipes(plugin):
         yield Case(plugin, name, "")
     for objective in schema(plugin).tables["objective"]:
-        for name in raw_recipes(plugin):
-            if opened(Case(plugin, name, objective)) is not None:
-                yield Case(plugin, name, objective)
-                break
+        able = [case for name in raw_recipes(plugin) if opened_data(case := Case(plugin, name, objective)) is not None]
+        if able:
+            yield next((case for case in able if takes_a_step(case)), able[0])
+
+
+def takes_a_step(case: Case) -> bool:
+    """Whether the method scores a batch of these data with this objective; what it says otherwise is said again when it is tried."""
+    session = opened(case)
+    assert session is not None  # the caller asks
+    composed = session.composed
+    try:
+        composed.method.on_epoch_start(Progress(0, 1, 0, 1), lambda: embedded(session))  # type: ignore[operator]
+        terms = composed.method(composed.batches_of(0)[0], Rng.root(0).fork(0, 0))
+        return all(bool(term.isfinite()) for term in terms.values())
+    except SslplugError:
+        return False
+
+
+def embedded(session: Session) -> Mapping[str, torch.Tensor]:
+    rows = embed(session.composed.method.encoder, session.composed.data.rows(), CPU)  # type: ignore[arg-type]
+    return {level: torch.from_numpy(values) for level, values in rows.items()}
 
 
 @cache
@@ -232,7 +257,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=ram) as place:
             try:
                 count, sentence = fault(case, Path(place), dice, not options.spoil)
-            except DataError as error:  # these data are not what the recipe was made for: one graph where it contrasts many
+            except (
+                SslplugError
+            ) as error:  # these data are not what the recipe was made for: one graph where it contrasts many
                 refused.append(case)
                 print(f"none  {case}  {error}", flush=True)
                 continue
@@ -245,8 +272,13 @@ def main() -> None:
         mine = [case for case in ready if case.plugin == name and case not in refused]
         objectives = sum(bool(case.objective) for case in mine)
         left = ", ".join(case.recipe for case in (*skipped, *refused) if case.plugin == name)
-        print(f"{name}: {objectives} objectives, {len(mine) - objectives} recipes" + (f"; not on data that are here: {left}" if left else ""))
-    print(f"seed {options.seed}: {len(ready) - len(refused)} cases, {steps} steps, {bad} not bit-identical, {time.perf_counter() - began:.0f} s")
+        print(
+            f"{name}: {objectives} objectives, {len(mine) - objectives} recipes"
+            + (f"; not on data that are here: {left}" if left else "")
+        )
+    print(
+        f"seed {options.seed}: {len(ready) - len(refused)} cases, {steps} steps, {bad} not bit-identical, {time.perf_counter() - began:.0f} s"
+    )
     sys.exit(1 if bad else 0)
 
 
