@@ -45,7 +45,13 @@ def open_session(resolved: Resolved, schema: Schema, context: DataContext, devic
 
 
 def recipe_of_run(run: Path, overrides: Sequence[str]) -> tuple[Resolved, Schema]:
-    """The resolved recipe a run folder holds, with overrides. RunFolderError when the folder is no run."""
+    """The resolved recipe a run folder holds, with overrides. RunFolderError when the folder is no run, or holds links.
+
+    ``sslplug train`` makes no links. One in a folder from elsewhere could lead what is written or dropped there out of it.
+    """
+    for path in (run / "recipe.yaml", *run.glob("*"), *(run / "checkpoints").glob("*")):
+        if path.is_symlink():
+            raise RunFolderError(f"{path}: is a link; a run folder holds its own files. Put the file it leads to in its place.")
     file = run / "recipe.yaml"
     if not file.is_file():
         raise RunFolderError(f"{run}: no recipe.yaml there; expected a run folder as `sslplug train` makes it.")
@@ -79,7 +85,7 @@ def fitted_of_run(run: Path) -> Mapping[str, Any]:
     file = run / "fitted.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunFolderError(
             f"{file}: missing or damaged ({error}); without the scalers and vocabularies of the training data nothing new can "
             "be encoded. Restore it, or train the run anew."

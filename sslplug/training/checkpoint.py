@@ -30,7 +30,7 @@ _FILES = ("model.safetensors", "optim.safetensors", "state.json")
 _NAME = re.compile(r"step-(\d{6,})(?:-(\d+))?")
 _LONGEST_STATE = 2**20
 """Bytes of ``state.json``; what the loop writes is about a thousand."""
-_Count = Annotated[int, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class _State(BaseModel):
