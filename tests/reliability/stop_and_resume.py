@@ -35,7 +35,9 @@ from sslplug.stages.train import loop_run
 from sslplug.training import checkpoint
 from sslplug.training.loop import train
 
-BATCHES, EPOCHS, ROWS = 3, 3, 32
+BATCHES, EPOCHS = 3, 3
+ROWS = {"lidar": 4}
+"""Rows of a batch, where a row is a cloud of thousands of points; else 32."""
 FULL_BATCH_EPOCHS = 7
 CPU = torch.device("cpu")
 
@@ -97,7 +99,8 @@ def resolved(plugin: str, name: str, data: Any, objective: str) -> Resolved:
     if objective:
         raw["objective"] = objective
     # NT-Xent of pytorch-metric-learning is cubic in the batch.
-    size = ROWS if objective == "metric_learning" else raw.get("train", {}).get("batch_size", 0)
+    rows = ROWS.get(plugin, 32)
+    size = rows if objective == "metric_learning" else raw.get("train", {}).get("batch_size", 0)
     changes = [
         "train.workers=0",
         "train.log_every=1",
@@ -105,7 +108,7 @@ def resolved(plugin: str, name: str, data: Any, objective: str) -> Resolved:
         "train.checkpoint_every=0",
         "train.patience=0",
     ]
-    changes += [f"train.batch_size={min(size, ROWS)}", f"train.epochs={EPOCHS if size else FULL_BATCH_EPOCHS}"]
+    changes += [f"train.batch_size={min(size, rows)}", f"train.epochs={EPOCHS if size else FULL_BATCH_EPOCHS}"]
     raw = apply_overrides(raw, [*changes, "train.accumulate=1"])
     return resolve(raw, schema(plugin), f"{name}.yaml", recipe_tags(raw))
 
