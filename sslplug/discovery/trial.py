@@ -6,6 +6,7 @@ fork, nothing is tried, and an import has the guards of :func:`~sslplug.discover
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
@@ -107,6 +108,7 @@ def _child(found: Found, mouth: int, printed: IO[bytes]) -> None:
     """All that the child does; it never returns."""
     try:
         os.setsid()
+        faulthandler.disable()  # a crash is told by the parent
         for descriptor in (1, 2):
             os.dup2(printed.fileno() if descriptor == 1 else os.open(os.devnull, os.O_WRONLY), descriptor)
         # Python's own streams may be a test's or a notebook's; the import's go where they can be looked at.

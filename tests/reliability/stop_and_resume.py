@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -113,14 +113,19 @@ def resolved(plugin: str, name: str, data: Any, objective: str) -> Resolved:
     return resolve(raw, schema(plugin), f"{name}.yaml", recipe_tags(raw))
 
 
-def cases(plugin: str) -> Iterator[Case]:
-    """Every recipe, then every objective with the first recipe that takes it and can be built on data that are here."""
-    for name in raw_recipes(plugin):
-        yield Case(plugin, name, "")
-    for objective in schema(plugin).tables["objective"]:
-        able = [case for name in raw_recipes(plugin) if opened_data(case := Case(plugin, name, objective)) is not None]
-        if able:
-            yield next((case for case in able if takes_a_step(case)), able[0])
+def wishes_of(plugin: str) -> list[Case]:
+    """Every recipe as it ships, and every objective with whichever recipe takes it (recipe "")."""
+    return [Case(plugin, name, "") for name in raw_recipes(plugin)] + [
+        Case(plugin, "", name) for name in schema(plugin).tables["objective"]
+    ]
+
+
+def granted(wish: Case) -> Case | None:
+    """The wish with a recipe: the first that takes the objective, on data that are here, and scores a batch by it."""
+    if wish.recipe:
+        return wish
+    able = [case for name in raw_recipes(wish.plugin) if opened_data(case := Case(wish.plugin, name, wish.objective)) is not None]
+    return next((case for case in able if takes_a_step(case)), able[0] if able else None)
 
 
 def takes_a_step(case: Case) -> bool:
@@ -200,7 +205,7 @@ class Steps:
 def trained(case: Case, folder: Path, stop_at: int | None, resume: bool, settle: bool = True) -> checkpoint.Checkpoint:
     """Train a fresh session to the end, to a stop, or on from one; the newest checkpoint."""
     session = opened(case)
-    assert session is not None  # cases() gives no others
+    assert session is not None  # granted() gives no others
     torch.manual_seed(random.randrange(2**31))  # what another process would find
     steps = Steps()
     found = checkpoint.newest(folder / "checkpoints")[0] if resume else None
@@ -248,11 +253,12 @@ def main() -> None:
     dice = random.Random(options.seed)
     names = options.plugin or [found.name for found in discovery.list_plugins() if found.distribution == "sslplug"]
     began = time.perf_counter()
-    listed = [case for name in names for case in cases(name)]
+    wishes = [wish for name in names for wish in wishes_of(name)]
+    if options.sample is not None:
+        wishes = dice.sample(wishes, min(options.sample, len(wishes)))
+    listed = [case for wish in wishes if (case := granted(wish)) is not None]
     skipped = [case for case in listed if opened_data(case) is None]
     ready = [case for case in listed if case not in set(skipped)]
-    if options.sample is not None:
-        ready = dice.sample(ready, min(options.sample, len(ready)))
     bad = steps = 0
     refused = []
     ram = "/dev/shm" if Path("/dev/shm").is_dir() else None

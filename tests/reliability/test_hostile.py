@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +13,7 @@ from sslplug import discovery
 from sslplug.cli import run
 from sslplug.contracts import DataContext
 from sslplug.errors import SslplugError
-from sslplug.testing.pytest_plugin import toy_plugin as _toy  # noqa: F401 - the fixture below is made of it
-
-_spec = importlib.util.spec_from_file_location("hostile_files", Path(__file__).with_name("hostile_files.py"))
-assert _spec is not None
-assert _spec.loader is not None
-hostile = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hostile)
+from tests.reliability import hostile_files as hostile
 
 SECONDS = 10.0
 """Of the processor; the first refusal imports torch and the toy, every other takes well below one."""
