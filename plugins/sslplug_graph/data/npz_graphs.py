@@ -30,7 +30,7 @@ _KEYS = (
 
 def read_npz_graph(path: Path, name: str) -> GraphSet:
     """The graph in ``path``. No pickled array is ever loaded. Raises DataError naming the file and the key."""
-    part = plain_arrays(path, "get the file again.")
+    part = plain_arrays(path, "the published arrays")
     missing = [key for key in _KEYS if key not in part]
     if missing:
         raise DataError(f"{path}: keys {', '.join(missing)} are missing; expected {', '.join(_KEYS)}.")

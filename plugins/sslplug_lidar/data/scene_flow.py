@@ -70,7 +70,7 @@ def read_pairs(folder: Path, options: SceneFlowOptions) -> CloudSet:
 
 
 def _occluded(path: Path) -> Pair:
-    held = plain_arrays(path, "expected pos1, pos2 and gt.")
+    held = plain_arrays(path, "pos1, pos2 and gt")
     arrays = {key: held[key] for key in ("pos1", "pos2", "gt") if key in held}
     if len(arrays) < 3:
         raise DataError(f"{path}: has {', '.join(arrays) or 'none'} of pos1, pos2 and gt; expected all three.")

@@ -137,7 +137,7 @@ def read_arrays(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
         except OSError as error:
             raise DataError(f"{path}: no readable .h5 file ({error}); get it again.") from error
     else:
-        held = plain_arrays(path, "expected arrays data and label.")
+        held = plain_arrays(path, "arrays data and label")
         arrays = {key: held[key] for key in ("data", "label") if key in held}
     if len(arrays) < 2:
         raise DataError(f"{path}: has {', '.join(arrays) or 'neither'} of data and label; expected both.")
