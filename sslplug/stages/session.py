@@ -18,6 +18,7 @@ from sslplug.errors import PluginError, RunFolderError
 from sslplug.recipe import Resolved, Schema, read_recipe
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import write_text
+from sslplug.reporting.sums import prove, record
 from sslplug.stages.recipes import checked
 
 
@@ -78,18 +79,18 @@ def fitted_text(data: DomainData) -> str:
 def keep_fitted(run: Path, data: DomainData) -> None:
     """Write what the data fitted to the run folder, for new data to be encoded by."""
     write_text(run / "fitted.json", fitted_text(data))
+    record(run, [run / "fitted.json"])
 
 
 def fitted_of_run(run: Path) -> Mapping[str, Any]:
     """What :func:`keep_fitted` wrote. RunFolderError where it is missing or damaged."""
     file = run / "fitted.json"
+    remedy = "without the scalers and vocabularies of the training data nothing new can be encoded. Restore it, or train anew."
+    prove(file, remedy)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RunFolderError(
-            f"{file}: missing or damaged ({error}); without the scalers and vocabularies of the training data nothing new can "
-            "be encoded. Restore it, or train the run anew."
-        ) from error
+        raise RunFolderError(f"{file}: missing or damaged ({error}); {remedy}") from error
     if not isinstance(content, dict):
         raise RunFolderError(f"{file}: holds a {type(content).__name__}; expected an object of named values.")
     return content

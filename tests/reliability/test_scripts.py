@@ -55,17 +55,17 @@ def test_a_resume_that_loses_state_is_found() -> None:
 
 
 def test_failing_disks() -> None:
-    code, said = script("failing_writes", "--sample", "3")
+    code, said = script("failing_writes", "--stage", "run", "--sample", "3")
     assert code == 0, said
-    assert "full: 3 of " in said
-    assert "read-only: 3 of " in said
+    assert "run full: 3 of " in said
+    assert "run read-only: 3 of " in said
     if "no right to mount" in said:
         pytest.skip("this system lets us mount nothing: real full and read-only disks are left out")
-    assert "small: 3 of " in said
+    assert "run small: 3 of " in said
 
 
 def test_artefacts_that_are_silently_missing_are_found() -> None:
-    code, said = script("failing_writes", "--kind", "full", "--sample", "16", "--careless", "--seed", "3")
+    code, said = script("failing_writes", "--stage", "run", "--kind", "full", "--sample", "16", "--careless", "--seed", "3")
     assert code == 1, said
     assert "exit 0, but" in said
 
