@@ -18,13 +18,14 @@ WORKERS ?= 2
 
 # In order, also under make -j: pytest must close.
 .NOTPARALLEL:
-.PHONY: help train test lint types docs unit bench reproduce clean
+.PHONY: help train test lint types docs unit bench reliability reproduce clean
 
 help:
 	@echo "make train PLUGIN=graph [ARGS='--recipe NAME --set optim.lr=0.001']   train and evaluate on real data"
 	@echo "make test        lint, types, docs and every test"
 	@echo "make lint | types | docs | unit     one of them"
 	@echo "make bench       time and memory, side by side with other implementations"
+	@echo "make reliability kills, full disks, broken caches and fuzzing behind docs/reliability.md (an hour)"
 	@echo "make reproduce   every published method and seed behind docs/results.md (hours)"
 	@echo "make clean       remove what was built"
 
@@ -74,6 +75,14 @@ build/recbole: $(STAMP)
 
 bench: $(STAMP) build/pygcl build/ts3l build/ptls build/recbole
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+
+reliability: $(STAMP)
+	@$(TEST_THREADS) $(BIN)/python tests/reliability/kill_saves.py
+	@$(TEST_THREADS) $(BIN)/python tests/reliability/stop_and_resume.py
+	@$(TEST_THREADS) $(BIN)/python tests/reliability/failing_writes.py
+	@$(TEST_THREADS) $(BIN)/python tests/reliability/shared_cache.py --cold
+	@$(TEST_THREADS) $(BIN)/python tests/reliability/stop_signal.py
+	@SSLPLUG_FUZZ=3000 $(TEST_THREADS) $(BIN)/python -m pytest -q tests/reliability/test_fuzz.py
 
 reproduce: $(STAMP)
 	@$(BIN)/python tests/reproduce/run.py $(ARGS)

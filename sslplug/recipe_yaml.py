@@ -13,12 +13,15 @@ import yaml
 
 from sslplug.errors import RecipeError
 
+_LONGEST = 2**18
+"""Bytes of a recipe file; those that ship have some thousand, and a reader of YAML takes seconds for a million."""
+_DIGITS = 40
 _BREAKS = {"\x85", "\u2028", "\u2029", "\ufeff"}
 CHOICE_SECTIONS = ("data", "views", "encoder", "method", "objective")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's plain scalars: ``1e-3`` is a number, ``yes`` and ``2024-01-01`` are text. No aliases, no duplicates."""
+    """YAML 1.2's plain scalars: ``1e-3`` is a number, ``yes`` and ``2024-01-01`` are text. No aliases, tags, duplicates."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
@@ -26,6 +29,10 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.events.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(None, None, "found an alias (*name); write the value out", mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) not in (None, "!"):
+            message = f"found the tag {event.tag!r}; could not determine a constructor, for a recipe has none: leave it out"
+            raise yaml.constructor.ConstructorError(None, None, message, event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -39,6 +46,18 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
             seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
+
+
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """A whole number; Python itself refuses to read or show those of thousands of digits."""
+    if len(node.value) > _DIGITS:
+        message = f"found a whole number of {len(node.value)} digits; write at most {_DIGITS}"
+        raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+    number: int = loader.construct_yaml_int(node)
+    return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -91,7 +110,11 @@ def read_recipe(path: Path | Traversable) -> dict[str, Any]:
     Raises RecipeError, with the line, for a file that is missing, is no YAML, repeats a key or is no mapping.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            content = file.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise RecipeError(str(path), [("file", f"is longer than {_LONGEST} bytes; no recipe is. Give the path of a recipe.")])
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RecipeError(str(path), [("file", f"byte {error.start} is not UTF-8; save the recipe as UTF-8.")]) from error
     except OSError as error:

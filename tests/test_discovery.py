@@ -141,7 +141,7 @@ def test_a_name_conflict_names_both_and_refuses(install: Install, monkeypatch: p
     said = refusal("zoo")
     assert f"one 1.1, entry point zoo = {first}:PLUGIN" in said
     assert f"two 1.2, entry point zoo = {second}:PLUGIN" in said
-    assert "uninstall one, or switch it off with SSLPLUG_DISABLE" in said
+    assert "uninstall one, or switch it off by its distribution: SSLPLUG_DISABLE=two." in said
     lines = [line for line in status() if line.found.name == "zoo"]
     assert [line.state for line in lines] == ["conflict", "conflict"]
     assert "two 1.2" in lines[0].text

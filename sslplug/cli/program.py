@@ -54,8 +54,16 @@ def run(arguments: Sequence[str]) -> int:
     except SslplugError as error:
         return _failed(f"Error: {error}", error.exit_code, debug)
     except Exception as error:
+        if _is_memory(error):
+            advice = "Lower train.batch_size, or the widths of encoder and heads"
+            return _failed(f"Error: there is not enough memory ({' '.join(str(error).split())}). {advice}.", 1, debug)
         what = f"Error: a defect of sslplug or a plugin, {type(error).__name__}: {error}"
         return _failed(what if debug else f"{what}. Run again with --debug and report it.", 1, debug)
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether an allocation was refused: by Python or NumPy, by torch on a GPU, or by torch on the CPU, which says so in words alone."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _failed(message: str, code: int, debug: bool) -> int:

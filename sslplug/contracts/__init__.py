@@ -1,5 +1,6 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
+from sslplug.contracts.archives import plain_arrays, unpacked
 from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
 from sslplug.contracts.data import DataContext, DomainData, LabelledRows, NamedRows, Order
 from sslplug.contracts.fault import Fault
@@ -67,7 +68,9 @@ __all__ = [
     "finished",
     "listed",
     "observing",
+    "plain_arrays",
     "proved_files",
     "tags",
     "tasks_of",
+    "unpacked",
 ]

@@ -6,9 +6,10 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from sslplug.errors import RunFolderError
+from sslplug.reporting.event_file import EventFile
 from sslplug.reporting.runfolder import finite, write_text
 
 _BUFFERED = 2000
@@ -27,7 +28,7 @@ class Monitor:
         self._resume_step = resume_step
         self._tensorboard = tensorboard
         self._log: IO[str] | None = None
-        self._writer: Any = None
+        self._events: EventFile | None = None
         self._waiting: list[tuple[int, float, dict[str, float]]] = []
         self._flushed = time.monotonic()
 
@@ -56,13 +57,14 @@ class Monitor:
         try:
             if self._waiting:
                 self._flush()
-            writer, self._writer = self._writer, None
-            if writer is not None:
-                writer.close()
             if log is not None:
                 log.close()
         except OSError as error:
             raise self._refused(error) from error
+        finally:
+            self._waiting.clear()
+            if self._events is not None:
+                self._events.close()
 
     def _refused(self, error: OSError) -> RunFolderError:
         return RunFolderError(
@@ -79,19 +81,15 @@ class Monitor:
 
     def _flush(self) -> None:
         """Hands the buffered numbers to TensorBoard with the times at which they were logged: one event a call."""
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        if self._writer is None:
-            self._writer = EventFileWriter(str(self._folder))
+        if self._events is None:
+            self._events = EventFile(self._folder)
             if self._resume_step is not None:  # TensorBoard then forgets the steps that are repeated
+                from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
                 start = SessionLog(status=SessionLog.START)
-                self._writer.add_event(Event(wall_time=time.time(), step=self._resume_step + 1, session_log=start))
+                self._events.add([Event(wall_time=time.time(), step=self._resume_step + 1, session_log=start)])
         for step, at, values in self._waiting:
-            scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
-            self._writer.add_event(Event(wall_time=at, step=step, summary=Summary(value=scalars)))
-        self._writer.flush()
+            self._events.add_scalars(values, step, at)
         self._waiting.clear()
         self._flushed = time.monotonic()
 

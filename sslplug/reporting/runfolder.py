@@ -8,7 +8,7 @@ import platform
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -97,7 +97,8 @@ def write_text(file: Path, text: str) -> None:
             os.fsync(stream.fileno())
         os.replace(hidden, file)
     except OSError as error:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that turned read-only keeps the debris too
+            hidden.unlink(missing_ok=True)
         raise RunFolderError(
             f"{file}: cannot be written ({error.strerror}); the old content is kept. Free space or mend the folder's rights."
         ) from error

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sslplug.errors import UsageError
+from sslplug.errors import RunFolderError, UsageError
+from sslplug.reporting.event_file import EventFile
 from sslplug.reporting.runfolder import write_text
 
 
@@ -16,31 +17,37 @@ def write_hparams(folder: Path, hparams: Mapping[str, str | float | int], metric
     """This run's row: what it was made of, and its metrics as scalars under their shared names.
 
     hparams  plugin, recipe, data, method, objective, lr, seed ...;  metrics  ``eval/<task>/<probe>/<metric>``: value
+
+    Raises RunFolderError where the disk refuses.
     """
-    from torch.utils.tensorboard import SummaryWriter, summary
+    from torch.utils.tensorboard import summary
 
     make: Any = summary.hparams
-    writer: Any = SummaryWriter(str(folder), filename_suffix=".evaluation")
+    events = EventFile(folder, ".evaluation")
     try:
-        for row in make(dict(hparams), dict(metrics)):
-            writer.file_writer.add_summary(row)
+        events.add_summaries(make(dict(hparams), dict(metrics)))
         for name, value in metrics.items():
-            writer.add_scalar(name, value)
+            events.add_scalars({name: value})
     finally:
-        writer.close()
+        events.close()
 
 
 def write_projector(folder: Path, rows: np.ndarray, labels: Sequence[str], step: int) -> None:
     """Embeddings (n, d) with one label a row, for TensorBoard's projector; replaces what an earlier call wrote.
 
-    Raises UsageError where the numbers of rows and labels differ.
+    Raises UsageError where the numbers of rows and labels differ, RunFolderError where the disk refuses.
     """
     if len(rows) != len(labels):
         raise UsageError(
             f"The projector was given {len(rows)} embeddings and {len(labels)} labels; expected one label a row."
         )
     inner = folder / "projector"
-    inner.mkdir(exist_ok=True)
+    try:
+        inner.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(
+            f"{inner}: cannot be made ({error.strerror}); free space or mend the folder's rights."
+        ) from error
     write_text(inner / "tensors.tsv", "".join("\t".join(f"{value:.6g}" for value in row) + "\n" for row in rows))
     write_text(inner / "labels.tsv", "".join(" ".join(str(label).split()) + "\n" for label in labels))
     config = (

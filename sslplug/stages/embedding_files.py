@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,8 @@ def write_embeddings(
         pq.write_table(table, hidden)
         os.replace(hidden, file)
     except OSError as error:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that turned read-only keeps the debris too
+            hidden.unlink(missing_ok=True)
         raise RunFolderError(
             f"{file}: the embeddings could not be written ({error}); free space or choose another file."
         ) from error

@@ -24,6 +24,7 @@ from sslplug.evaluation.trees import LightGbm
 from sslplug.recipe import Resolved, dump, pick
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import at_work, read_metrics, read_run, update_json, write_text
+from sslplug.reporting.sums import record
 from sslplug.reporting.tensorboard import write_hparams, write_projector
 from sslplug.stages.embedding_files import origin_of, write_levels
 from sslplug.stages.projection import projection
@@ -73,7 +74,7 @@ def judge_run(session: Session, folder: Path) -> None:
     began = time.perf_counter()
     features = {"pretrained": embed(encoder, composed.data.rows(), session.device)}
     origin = origin_of(checkpoint.model_tensors(encoder), dump(resolved))
-    write_levels(folder / "embeddings.parquet", features["pretrained"], composed.data, origin)
+    record(folder, write_levels(folder / "embeddings.parquet", features["pretrained"], composed.data, origin))
     if options.controls:
         features["untrained"] = embed(composed.new_encoder(), composed.data.rows(), session.device)
     probes = []

@@ -23,6 +23,7 @@ from sslplug.evaluation.ranking.similarity import scaled
 from sslplug.evaluation.ranking.top import Lists, best, inner_products
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import read_metrics
+from sslplug.reporting.sums import prove
 from sslplug.stages.embedding_files import level_file, read_embeddings
 from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run
 
@@ -56,13 +57,10 @@ def recommend(
         )
     asked = _task(data, task)
     rows = _rows(asked, users)
-    query, candidate = scaled(
-        asked,
-        *(
-            read_embeddings(level_file(run / "embeddings.parquet", level, data.level))
-            for level in (asked.query, asked.level)
-        ),
-    )
+    files = [level_file(run / "embeddings.parquet", level, data.level) for level in (asked.query, asked.level)]
+    for file in files:
+        prove(file, f"`sslplug evaluate {run}` writes it anew.")
+    query, candidate = scaled(asked, *map(read_embeddings, files))
     seen, unknown = _seen(asked, rows)
     for name in sorted({name for name, nothing in zip(users, unknown, strict=True) if nothing}):
         say(f"{name}: nothing is known of what this query has seen, so nothing is left out.")

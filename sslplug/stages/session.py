@@ -18,6 +18,7 @@ from sslplug.errors import PluginError, RunFolderError
 from sslplug.recipe import Resolved, Schema, read_recipe
 from sslplug.reporting.progress import say
 from sslplug.reporting.runfolder import write_text
+from sslplug.reporting.sums import prove, record
 from sslplug.stages.recipes import checked
 
 
@@ -45,7 +46,13 @@ def open_session(resolved: Resolved, schema: Schema, context: DataContext, devic
 
 
 def recipe_of_run(run: Path, overrides: Sequence[str]) -> tuple[Resolved, Schema]:
-    """The resolved recipe a run folder holds, with overrides. RunFolderError when the folder is no run."""
+    """The resolved recipe a run folder holds, with overrides. RunFolderError when the folder is no run, or holds links.
+
+    ``sslplug train`` makes no links. One in a folder from elsewhere could lead what is written or dropped there out of it.
+    """
+    for path in (run / "recipe.yaml", *run.glob("*"), *(run / "checkpoints").glob("*")):
+        if path.is_symlink():
+            raise RunFolderError(f"{path}: is a link; a run folder holds its own files. Put the file it leads to in its place.")
     file = run / "recipe.yaml"
     if not file.is_file():
         raise RunFolderError(f"{run}: no recipe.yaml there; expected a run folder as `sslplug train` makes it.")
@@ -72,18 +79,18 @@ def fitted_text(data: DomainData) -> str:
 def keep_fitted(run: Path, data: DomainData) -> None:
     """Write what the data fitted to the run folder, for new data to be encoded by."""
     write_text(run / "fitted.json", fitted_text(data))
+    record(run, [run / "fitted.json"])
 
 
 def fitted_of_run(run: Path) -> Mapping[str, Any]:
     """What :func:`keep_fitted` wrote. RunFolderError where it is missing or damaged."""
     file = run / "fitted.json"
+    remedy = "without the scalers and vocabularies of the training data nothing new can be encoded. Restore it, or train anew."
+    prove(file, remedy)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"{file}: missing or damaged ({error}); without the scalers and vocabularies of the training data nothing new can "
-            "be encoded. Restore it, or train the run anew."
-        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(f"{file}: missing or damaged ({error}); {remedy}") from error
     if not isinstance(content, dict):
         raise RunFolderError(f"{file}: holds a {type(content).__name__}; expected an object of named values.")
     return content

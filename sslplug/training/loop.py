@@ -128,7 +128,7 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     if resume is not None:
         own = {name: t for name, t in resume.model.items() if not name.startswith("best/")}
         checkpoint.load_model(method, own, resume.folder)
-        checkpoint.load_optimizer(run.optimizer, resume.optim)
+        checkpoint.load_optimizer(run.optimizer, resume.optim, resume.folder)
         state = resume.state
         epoch, done, step, spent = state["epoch"], state["done"], state["step"], float(state.get("seconds", 0.0))
         diagnostics, collapsed, rows = dict(state["diagnostics"]), state["collapsed"], int(state["rows"])

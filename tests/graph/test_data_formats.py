@@ -53,7 +53,7 @@ def test_npz_binarises_symmetrises_and_drops_loops(tmp_path: Path) -> None:
     [
         ({"labels": np.array([0, 1])}, "do not fit"),
         ({"adj_indices": np.array([0, 1, 9, 1], np.int32)}, "adj_"),
-        ({"labels": np.array([None, "x", 1, 2], dtype=object)}, "plain arrays"),
+        ({"labels": np.array([None, "x", 1, 2], dtype=object)}, "labels cannot be read"),
     ],
 )
 def test_bad_npz_is_refused(tmp_path: Path, change: dict[str, np.ndarray], words: str) -> None:

@@ -313,7 +313,7 @@ def test_points_of_archives_name_the_cloud(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", data=block, label=np.arange(10) % 2)
     assert told(faults(tmp_path / "a.npz")) == {("a.npz, cloud 3", 7, "y", "not-finite")}
     (tmp_path / "a.npz").write_bytes(b"PK nothing")
-    assert told(faults(tmp_path / "a.npz")) == {("a.npz", None, None, "unreadable")}
+    assert told(faults(tmp_path / "a.npz")) == {("a.npz", None, None, "no-archive")}
 
 
 def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:

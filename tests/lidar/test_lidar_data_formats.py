@@ -378,7 +378,7 @@ def test_bad_archives_are_refused(tmp_path: Path, arrays, told) -> None:
     with pytest.raises(DataError, match=told):
         files(tmp_path, path=tmp_path / "a.npz")
     (tmp_path / "a.npz").write_bytes(b"PK nothing")
-    with pytest.raises(DataError, match=r"no readable \.npz"):
+    with pytest.raises(DataError, match=r"no \.npz archive"):
         files(tmp_path, path=tmp_path / "a.npz")
 
 

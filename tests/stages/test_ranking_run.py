@@ -130,9 +130,14 @@ def test_recommend_refuses_other_data_and_missing_embeddings(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(ranked, folder)
+    rows = bytearray((folder / "embeddings.parquet").read_bytes())
+    rows[len(rows) // 2] ^= 1
+    (folder / "embeddings.parquet").write_bytes(rows)
+    assert run(["recommend", str(folder), "--users", "row-1"]) == 1
+    assert "embeddings.parquet: missing or damaged (its sha256 is not the one in SHA256SUMS)" in capsys.readouterr().err
     (folder / "embeddings.parquet").unlink()
     assert run(["recommend", str(folder), "--users", "row-1"]) == 1
-    assert "no embeddings can be read there" in capsys.readouterr().err
+    assert "embeddings.parquet: missing or damaged (No such file" in capsys.readouterr().err
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("signal: 0.8", "signal: 0.9"))
     assert run(["recommend", str(folder), "--users", "row-1"]) == 1

@@ -354,7 +354,7 @@ def test_bad_arrays_are_refused(tmp_path: Path, parts: dict[str, Any], words: st
 def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "own.npz"
     np.savez(path, values=np.array([{"x": 1}], dtype=object))
-    with pytest.raises(DataError, match=r"found no readable \.npz"):
+    with pytest.raises(DataError, match="found values cannot be read"):
         build(path)
 
 
@@ -430,7 +430,7 @@ def test_bad_ts_files_are_refused_with_their_line(tmp_path: Path, old: str, new:
 
 def test_damaged_xz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.ts.xz").write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="not readable"):
+    with pytest.raises(DataError, match="damaged or cut off"):
         build(tmp_path / "own.ts.xz")
 
 

@@ -312,9 +312,12 @@ def test_damaged_and_unknown_files(tmp_path: Path) -> None:
     for content in (whole[:-50], b"subject,time\n"):
         path.write_bytes(content)
         assert seen(told(path)) == [("own.parquet", None, None, "unreadable")]
-    for name, content in (("own.npz", b"nonsense"), ("own.ts.xz", lzma.compress(TS.encode())[:-9])):
+    for name, content, kind in (
+        ("own.npz", b"nonsense", "no-archive"),
+        ("own.ts.xz", lzma.compress(TS.encode())[:-9], "damaged-packing"),
+    ):
         (tmp_path / name).write_bytes(content)
-        assert seen(told(tmp_path / name)) == [(name, None, None, "unreadable")]
+        assert seen(told(tmp_path / name)) == [(name, None, None, kind)]
     (tmp_path / "own.txt").write_text("x")
     assert seen(told(tmp_path / "own.txt")) == [("own.txt", None, None, "unknown-format")]
     assert seen(told(tmp_path / "none.csv")) == [("none.csv", None, None, "no-file")]

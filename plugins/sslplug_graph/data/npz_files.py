@@ -5,7 +5,6 @@ Rows count from 1: the k-th edge, node or graph.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sslplug.contracts import Faults, Reading, Refused
+from sslplug.contracts.archives import arrays_in
 from sslplug.contracts.classes import codes
 from sslplug_graph.data.graph_set import GraphSet
 from sslplug_graph.data.whole_graph import Parts, whole_graph
@@ -22,7 +22,7 @@ KEYS = ("edge_index", "x", "y", "graph")
 
 def read_npz(path: Path, undirected: bool, labelled: bool) -> Reading[GraphSet]:
     """The graph in an archive. No pickled array is ever loaded."""
-    part = yield from _arrays(path)
+    part = yield from arrays_in(path, "what numpy.savez writes, with edge_index and x as plain numbers", "Save it again.")
     for key in ("edge_index", "x"):
         if key not in part:
             yield _key(
@@ -81,28 +81,6 @@ def read_npz(path: Path, undirected: bool, labelled: bool) -> Reading[GraphSet]:
     )
     names = [str(number) for number in range(count)]
     return (yield from whole_graph(parts, undirected, labels, classes, graph, names if graph is not None else ()))
-
-
-def _arrays(path: Path) -> Reading[dict[str, np.ndarray]]:
-    """The archive's arrays that can be read; a damaged one is told."""
-    wanted = ("what numpy.savez writes, with edge_index and x as plain numbers", "Save it again.")
-    if not path.is_file():
-        raise Refused(Faults("unreadable", str(path), "no such file", *wanted))
-    if not path.stat().st_size:
-        raise Refused(Faults("empty-file", str(path), "an empty file", *wanted))
-    if not zipfile.is_zipfile(path):
-        raise Refused(Faults("no-archive", str(path), "no .npz archive", *wanted))
-    part = {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                try:
-                    part[key] = archive[key]
-                except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-                    yield _key(path, "damaged-array", key, f"{key} cannot be read ({error})", *wanted)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(Faults("unreadable", str(path), f"no readable archive ({error})", *wanted)) from error
-    return part
 
 
 def _features(path: Path, x: np.ndarray) -> Reading[np.ndarray | None]:

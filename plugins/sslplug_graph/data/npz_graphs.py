@@ -6,12 +6,12 @@ binarised, self-loops removed and edges made undirected, as torch_geometric does
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from sslplug.contracts import plain_arrays
 from sslplug.errors import DataError
 from sslplug_graph.data.graph_set import GraphSet, isolated_note, tidy_edges
 
@@ -30,14 +30,10 @@ _KEYS = (
 
 def read_npz_graph(path: Path, name: str) -> GraphSet:
     """The graph in ``path``. No pickled array is ever loaded. Raises DataError naming the file and the key."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            missing = [key for key in _KEYS if key not in archive]
-            if missing:
-                raise DataError(f"{path}: keys {', '.join(missing)} are missing; expected {', '.join(_KEYS)}.")
-            part = {key: archive[key] for key in _KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); get the file again.") from error
+    part = plain_arrays(path, "the published arrays")
+    missing = [key for key in _KEYS if key not in part]
+    if missing:
+        raise DataError(f"{path}: keys {', '.join(missing)} are missing; expected {', '.join(_KEYS)}.")
     adjacency, features = _matrix(path, "adj", part), _matrix(path, "attr", part)
     nodes = adjacency.shape[0]
     labels = part["labels"]

@@ -10,12 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Fault, Reading, finished, listed
+from sslplug.contracts import DataContext, Fault, Reading, finished, listed, unpacked
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet
-from sslplug_lidar.data.formats.packed import read_bytes
 from sslplug_lidar.data.formats.points import array_in
 from sslplug_lidar.data.options import SweepOptions
 from sslplug_lidar.data.own_arrays import archive_of, arrays_of
@@ -89,7 +88,7 @@ def reading(options: FileOptions, context: DataContext) -> Reading[CloudSet]:
         return (yield from folder_of_objects(path))
     if path.suffix == ".npz":
         return (yield from archive_of(path))
-    if path.suffix == ".npy" and (several := array_in(path, read_bytes(path))).ndim == 3:
+    if path.suffix == ".npy" and (several := array_in(path, unpacked(path))).ndim == 3:
         return (yield from arrays_of(str(path), list(several), None))
     return (yield from folder_of_sweeps(path, None, None, None, consecutive=False))
 

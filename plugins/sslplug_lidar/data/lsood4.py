@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from sslplug.contracts import DataContext, proved_files
+from sslplug.contracts import DataContext, proved_files, unpacked
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet, pack
-from sslplug_lidar.data.formats.packed import read_bytes
 from sslplug_lidar.data.options import CloudOptions
 from sslplug_lidar.tasks import in_order_within_class, object_task
 
@@ -46,7 +45,7 @@ def read_objects(path: Path) -> CloudSet:
     An object whose points repeat an earlier one's is left out, and noted: 74 do, half of them under another note of how complex
     they are, and one of them under another class, where the first in order of class and number stays.
     """
-    lines = csv.reader(io.StringIO(read_bytes(path).decode()))
+    lines = csv.reader(io.StringIO(unpacked(path).decode()))
     head = next(lines, [])
     if head[: len(HEAD)] != HEAD:
         raise DataError(f"{path}: columns {', '.join(head)}; expected {', '.join(HEAD)}, ...")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from sslplug.contracts import Faults, Reading, Refused, finished
+from sslplug.contracts.archives import arrays_in
 from sslplug_lidar.data.cloud_faults import Measures, believable, together
 from sslplug_lidar.data.cloud_set import CloudSet, pack
 from sslplug_lidar.data.formats.points import Points
@@ -100,7 +100,7 @@ def _cloud(name: str, kind: str, number: int, found: str, expected: str, mend: s
 
 def archive_of(path: Path) -> Reading[CloudSet]:
     """A ``.npz`` with ``data`` (n, p, 3 + f) or ``points`` (m, 3 + f) and ``offsets`` (n + 1,), and maybe ``label`` (n,)."""
-    arrays = yield from _archive(path)
+    arrays = yield from arrays_in(path, "data, or points and offsets, and maybe label", "Save it again with numpy.savez.")
     others = [key for key in arrays if key not in KEYS]
     if others:
         yield Faults(
@@ -139,18 +139,3 @@ def _offsets(path: Path, found: str, points: int) -> Faults:
     return Faults(
         "bad-offsets", str(path), found, f"whole numbers rising from 0 to {points}", "Save them so.", column="offsets"
     )
-
-
-def _archive(path: Path) -> Reading[dict[str, np.ndarray]]:
-    wanted = ("data, or points and offsets, and maybe label", "Save it again with numpy.savez.")
-    arrays = {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                try:
-                    arrays[key] = archive[key]
-                except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-                    yield Faults("damaged-array", str(path), f"{key} cannot be read ({error})", *wanted, column=key)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise Refused(Faults("unreadable", str(path), f"no readable .npz ({error})", *wanted)) from error
-    return arrays

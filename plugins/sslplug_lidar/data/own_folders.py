@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Reading, Refused, attempt
+from sslplug.contracts import Faults, Reading, Refused, attempt, unpacked
 from sslplug_lidar.data.cloud_faults import Measures, believable, together
 from sslplug_lidar.data.cloud_set import CloudSet, pack
 from sslplug_lidar.data.formats import SUFFIXES
 from sslplug_lidar.data.formats.kitti import labels_of, other_length, poses_of, read_calibration
-from sslplug_lidar.data.formats.packed import read_bytes
 from sslplug_lidar.data.formats.points import Points, array_in, points_of
 
 
@@ -294,7 +293,7 @@ def _of_sweep(folder: Path, file: Path, points: int) -> Reading[np.ndarray]:
                 "Add it.",
             )
         )
-    found = array_in(path, read_bytes(path))
+    found = array_in(path, unpacked(path))
     if found.shape != (points,):
         raise Refused(other_length(path, found.shape[0] if found.ndim == 1 else found.size, points))
     if found.dtype.kind not in "iu":

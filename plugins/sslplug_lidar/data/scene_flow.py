@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext
+from sslplug.contracts import DataContext, plain_arrays
 from sslplug.errors import DataError
 from sslplug_lidar.data.assemble import cloud_data, no_tasks
 from sslplug_lidar.data.cloud_data import CloudData
@@ -71,11 +70,8 @@ def read_pairs(folder: Path, options: SceneFlowOptions) -> CloudSet:
 
 
 def _occluded(path: Path) -> Pair:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in ("pos1", "pos2", "gt") if key in archive}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: no readable .npz ({error}); expected pos1, pos2 and gt.") from error
+    held = plain_arrays(path, "pos1, pos2 and gt")
+    arrays = {key: held[key] for key in ("pos1", "pos2", "gt") if key in held}
     if len(arrays) < 3:
         raise DataError(f"{path}: has {', '.join(arrays) or 'none'} of pos1, pos2 and gt; expected all three.")
     first, second, flow = (_upright(path, arrays[key]) for key in ("pos1", "pos2", "gt"))

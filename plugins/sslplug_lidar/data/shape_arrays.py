@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split
+from sslplug.contracts import DataContext, Split, plain_arrays
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
@@ -138,11 +137,8 @@ def read_arrays(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
         except OSError as error:
             raise DataError(f"{path}: no readable .h5 file ({error}); get it again.") from error
     else:
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in ("data", "label") if key in archive}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: no readable .npz ({error}); expected arrays data and label.") from error
+        held = plain_arrays(path, "arrays data and label")
+        arrays = {key: held[key] for key in ("data", "label") if key in held}
     if len(arrays) < 2:
         raise DataError(f"{path}: has {', '.join(arrays) or 'neither'} of data and label; expected both.")
     points, label = arrays["data"], arrays["label"].reshape(-1).astype(np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split, proved_files
+from sslplug.contracts import DataContext, Split, proved_files, unpacked
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data, no_tasks
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet, pack
 from sslplug_lidar.data.formats.off import parse_off, sampled
-from sslplug_lidar.data.formats.packed import read_bytes, table
+from sslplug_lidar.data.formats.packed import table
 from sslplug_lidar.data.formats.ply import read_ply
+from sslplug_lidar.data.formats.points import array_in
 from sslplug_lidar.data.options import CloudOptions, SweepOptions
 from sslplug_lidar.data.prepare import centred
 from sslplug_lidar.tasks import object_task, shares_by_class
@@ -75,7 +75,7 @@ def build_voxels(options: VoxelOptions, context: DataContext) -> CloudData:
     labels: list[int] = []
     for number, path in enumerate(paths):
         # Row 0 of each file is padding.
-        grids = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)[1:, 0] > 0
+        grids = array_in(path, unpacked(path))[1:, 0] > 0
         shapes += [surface(grid) for grid in grids]
         labels += [number] * len(grids)
     offsets, xyz, features = pack(shapes)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split
+from sslplug.contracts import DataContext, Split, unpacked
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet, pack
-from sslplug_lidar.data.formats.packed import read_bytes, records
+from sslplug_lidar.data.formats.packed import records
 from sslplug_lidar.data.options import CloudOptions
 from sslplug_lidar.data.prepare import centred
 from sslplug_lidar.data.published import below_root
@@ -62,7 +62,7 @@ def read_folds(root: Path, fold: int) -> CloudSet:
     clouds, labels, folds, titles = [], [], [], list[str]()
     for number in range(FOLDS):
         listed = root / "folds" / f"fold{number}.txt"
-        for place, line in enumerate(read_bytes(listed).decode("utf-8", "replace").splitlines(), 1):
+        for place, line in enumerate(unpacked(listed).decode("utf-8", "replace").splitlines(), 1):
             name = Path(line.strip()).name.removesuffix(".bin").removesuffix(".csv")
             if not name:
                 continue

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Reading, Refused, finished
+from sslplug.contracts import Faults, Reading, Refused, finished, unpacked
 from sslplug.errors import DataError
-from sslplug_lidar.data.formats.packed import lines_of, read_bytes, records, records_of
+from sslplug_lidar.data.formats.packed import lines_of, records, records_of
 from sslplug_lidar.spec import Sensor
 
 HDL64 = Sensor(
@@ -74,7 +74,7 @@ def other_length(path: Path, labels: int, points: int) -> Faults:
 
 def read_calibration(path: Path, name: str) -> np.ndarray:
     """(4, 4) float64 matrix ``name`` ("Tr", "Tr_velo_to_cam", "R0_rect"), with its last row added. DataError where it is none."""
-    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(unpacked(path).decode("utf-8", "replace").splitlines(), 1):
         key, _, values = line.partition(":")
         if key.strip() == name:
             words = values.split()
@@ -192,7 +192,7 @@ def _shown(turn: np.ndarray, shift: np.ndarray) -> Callable[[int], str]:
 def read_boxes(path: Path) -> list[Box]:
     """The boxes of a frame, "DontCare" left out."""
     boxes = []
-    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(unpacked(path).decode("utf-8", "replace").splitlines(), 1):
         words = line.split()
         if not words or words[0] == "DontCare":
             continue

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from sslplug.contracts import unpacked
 from sslplug.errors import DataError
-from sslplug_lidar.data.formats.packed import read_bytes, records
+from sslplug_lidar.data.formats.packed import records
 from sslplug_lidar.spec import Sensor
 
 CHANNELS = ("intensity", "ring")
@@ -98,7 +99,7 @@ def _table(root: Path, version: str, name: str, required: bool = True) -> list[d
     if not path.is_file() and not required:
         return []
     try:
-        rows: list[dict[str, Any]] = json.loads(read_bytes(path))
+        rows: list[dict[str, Any]] = json.loads(unpacked(path))
     except ValueError as error:
         raise DataError(f"{path}: no JSON ({error}); get the file again.") from error
     return rows

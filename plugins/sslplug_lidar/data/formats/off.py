@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Refused
-from sslplug_lidar.data.formats.packed import read_bytes
+from sslplug.contracts import Faults, Refused, unpacked
 
 
 def read_off(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """(c, 3) float64 corners and (t, 3) int64 triangles of a file, see :func:`parse_off`."""
-    return parse_off(str(path), read_bytes(path).decode("ascii", "replace"))
+    return parse_off(str(path), unpacked(path).decode("ascii", "replace"))
 
 
 def parse_off(name: str, text: str) -> tuple[np.ndarray, np.ndarray]:

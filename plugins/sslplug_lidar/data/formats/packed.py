@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Reading, Refused, finished
-
-
-def read_bytes(path: Path) -> bytes:
-    """The file's content. Raises DataError where it is missing or its packing is damaged."""
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".xz":
-            return lzma.decompress(content)
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise Refused(
-            Faults(
-                "damaged-packing",
-                str(path),
-                f"packed data that is damaged or cut off ({error})",
-                f"a whole {path.suffix} file",
-                "Get the file again.",
-            )
-        ) from error
-    except OSError as error:
-        raise Refused(
-            Faults("unreadable", str(path), f"a file that cannot be read ({error})", "points", "Check the path.")
-        ) from error
+from sslplug.contracts import Faults, Reading, finished, unpacked
 
 
 def records_of(path: Path, dtype: np.dtype, what: str) -> Reading[np.ndarray]:
     """The file as (k,) records of ``dtype``; where it ends within one that is told, and the whole ones are returned."""
-    content = read_bytes(path)
+    content = unpacked(path)
     rest = len(content) % dtype.itemsize
     if rest:
         yield Faults(
@@ -62,7 +36,7 @@ def lines_of(path: Path, width: int, what: str) -> Reading[tuple[np.ndarray, np.
 
     Lines that hold anything else are told and left out.
     """
-    content = read_bytes(path).replace(b",", b" ")
+    content = unpacked(path).replace(b",", b" ")
     lines = content.split(b"\n")
     number = np.flatnonzero([bool(line.strip()) for line in lines]) + 1
     if not len(number):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Reading, Refused, finished
-from sslplug_lidar.data.formats.packed import read_bytes
+from sslplug.contracts import Faults, Reading, Refused, finished, unpacked
 
 TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
@@ -25,7 +24,7 @@ def ply_of(path: Path) -> Reading[tuple[np.ndarray, tuple[str, ...]]]:
 
     Rows of faults are vertices, counted from 1. Vertices that are missing or no numbers are told and left out.
     """
-    content = read_bytes(path)
+    content = unpacked(path)
     end = content.find(b"end_header")
     if not content.startswith(b"ply") or end < 0:
         raise _header(path, "no-header", "no PLY header (ply ... end_header)", "a .ply file")

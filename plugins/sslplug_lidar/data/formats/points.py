@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Reading, Refused, finished
+from sslplug.contracts import Faults, Reading, Refused, finished, unpacked
 from sslplug.errors import UsageError
 from sslplug_lidar.data.formats.las import read_las
 from sslplug_lidar.data.formats.nuscenes import CHANNELS
 from sslplug_lidar.data.formats.off import read_off, sampled
-from sslplug_lidar.data.formats.packed import lines_of, read_bytes, records_of
+from sslplug_lidar.data.formats.packed import lines_of, records_of
 from sslplug_lidar.data.formats.ply import ply_of
 
 Cloud = tuple[np.ndarray, tuple[str, ...]]
@@ -97,7 +97,7 @@ def _ply(path: Path) -> Reading[Points]:
 
 def _array(path: Path) -> Reading[Points]:
     yield from ()
-    return _counted(path, *_numbered(array_in(path, read_bytes(path))))
+    return _counted(path, *_numbered(array_in(path, unpacked(path))))
 
 
 def array_in(path: Path, content: bytes) -> np.ndarray:
@@ -105,7 +105,7 @@ def array_in(path: Path, content: bytes) -> np.ndarray:
     wanted = ("a .npy array of numbers", "Save one with numpy.save.")
     try:
         points: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, MemoryError) as error:
         raise Refused(Faults("unreadable", str(path), f"no readable .npy array ({error})", *wanted)) from error
     if points.dtype.kind not in "fiu":
         raise Refused(Faults("other-type", str(path), f"an array of {points.dtype}", "expected numbers", wanted[1]))
@@ -113,7 +113,7 @@ def array_in(path: Path, content: bytes) -> np.ndarray:
 
 
 def _text(path: Path) -> Reading[Points]:
-    content = read_bytes(path)
+    content = unpacked(path)
     first = next((line for line in content.split(b"\n") if line.strip()), b"").decode("utf-8", "replace")
     width = max(len(first.replace(",", " ").split()), 3)
     values, rows = yield from lines_of(path, width, "x, y, z, features")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sslplug.contracts import Faults, Reading, Refused
+from sslplug.contracts.archives import arrays_in
 from sslplug.contracts.classes import Classes, codes
 from sslplug.errors import UsageError
 from sslplug_sequence.signals.data.window_set import WindowSet
@@ -21,13 +21,7 @@ KNOWN = ("values", "subjects", "labels", "lengths")
 def read_npz(path: Path) -> Reading[dict[str, np.ndarray]]:
     """The arrays of a ``.npz``; no pickled object is ever loaded. Unknown arrays are told and left out."""
     file = str(path)
-    if not zipfile.is_zipfile(path):
-        raise Refused(Faults("unreadable", file, "no .npz archive", WANTED, "Write it again."))
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            parts = dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(Faults("unreadable", file, f"no readable .npz ({error})", WANTED, "Write it again.")) from error
+    parts = yield from arrays_in(path, WANTED, "Write it again.")
     if "values" not in parts:
         raise Refused(Faults("missing-array", file, f"the arrays {', '.join(parts)}", WANTED, "Name the signals values."))
     unknown = sorted(set(parts) - set(KNOWN))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import Faults, Reading, Refused
+from sslplug.contracts import Faults, Reading, Refused, unpacked
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,8 @@ def read_ts(path: Path) -> Reading[Series]:
     """
     file = str(path)
     try:
-        content = path.read_bytes()
-        text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8")
-    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+        text = unpacked(path).decode("utf-8")
+    except UnicodeDecodeError as error:
         raise Refused(
             Faults("unreadable", file, f"not readable ({error})", "a .ts or .ts.xz text file", "Get or write it again.")
         ) from error
