@@ -15,6 +15,7 @@ import torch
 from torch.export import ExportedProgram
 
 from sslplug.errors import RunFolderError
+from sslplug.exporting.program import quiet
 
 
 def load_program(file: Path) -> ExportedProgram:
@@ -25,7 +26,8 @@ def load_program(file: Path) -> ExportedProgram:
             raise RunFolderError(
                 f"{file}: holds pickled data ({found}), which could run code; sslplug writes none. Not opened."
             )
-        return torch.export.load(file)
+        with quiet():
+            return torch.export.load(file)
     except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"{file}: is no program that torch {torch.__version__} reads ({error}).") from error
 

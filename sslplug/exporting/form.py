@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from sslplug.contracts import View
@@ -51,19 +50,24 @@ class Form:
         named = {self.names[path]: value for path, value in found.items() if path in self.names}
         return {name: named[name] for name in self.inputs}
 
-    def view(self, tensors: Mapping[str, Tensor], like: View) -> View:
-        """The view that these tensors make. What no program reads is a tensor without values, as long as in ``like``."""
+    @property
+    def empty(self) -> View:
+        """A view of this form whose tensors hold no values: what a program is traced with may not come to lie in it."""
+        made: View = rebuilt(self.samples[0], lambda _, value: value.to("meta") if isinstance(value, Tensor) else value)
+        return made
+
+    def view(self, tensors: Mapping[str, Tensor], empty: View) -> View:
+        """The view that these tensors make; what no program reads stays as it is in ``empty``."""
 
         def leaf(path: str, value: Any) -> Any:
             if path in self.names:
-                name = self.names[path]
-                return tensors[name] if name in tensors else torch.empty_like(value, device="meta")
+                return tensors.get(self.names[path], value)
             if path in self.lengths:
                 name, axis = self.lengths[path]
                 return tensors[name].shape[axis]
             return value
 
-        made: View = rebuilt(like, leaf)
+        made: View = rebuilt(empty, leaf)
         return made
 
     @property

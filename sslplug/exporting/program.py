@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_unflatten
 
-from sslplug.contracts import Embedding, View
+from sslplug.contracts import Embedding
 from sslplug.errors import UsageError
 from sslplug.exporting.form import Form
 
@@ -56,7 +56,7 @@ class Program:
         return buffer.getvalue()
 
 
-def _module(encoder: nn.Module, form: Form, like: View) -> nn.Module:
+def _module(encoder: nn.Module, form: Form) -> nn.Module:
     """What is traced: keyword tensors in, {level: tensor} out. Keyword names are those of the form."""
 
     class Traced(nn.Module):
@@ -64,10 +64,10 @@ def _module(encoder: nn.Module, form: Form, like: View) -> nn.Module:
 
         def __init__(self) -> None:
             super().__init__()
-            self.encoder, self.form, self.like = encoder, form, like
+            self.encoder, self.form, self.empty = encoder, form, form.empty
 
         def forward(self, **tensors: Tensor) -> dict[str, Tensor]:
-            embedding: Embedding = self.encoder(self.form.view(tensors, self.like))
+            embedding: Embedding = self.encoder(self.form.view(tensors, self.empty))
             return dict(embedding.levels)
 
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
@@ -85,12 +85,11 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
 
     Raises NotTraceable where torch refuses, or would fix a length that differs between the data's views.
     """
-    like = form.samples[0]
-    program = _traced(encoder, name, form, like)
+    program = _traced(encoder, name, form)
     unread = [node.name for node in _placeholders(program) if not node.users]
     if unread:  # looked at while tracing, and not needed for any level
         form = form.without(unread)
-        program = _traced(encoder, name, form, like)
+        program = _traced(encoder, name, form)
     inputs, outputs, dtypes, ranges = _ends(program)
     for tensor, axes in form.varying.items():
         for axis in axes if tensor in inputs else ():
@@ -102,19 +101,24 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
     return Program(form, program, inputs, outputs, dtypes, ranges)
 
 
-def _traced(encoder: nn.Module, name: str, form: Form, like: View) -> ExportedProgram:
-    tensors = form.tensors(like)
+def _traced(encoder: nn.Module, name: str, form: Form) -> ExportedProgram:
+    tensors = form.tensors(form.samples[0])
     # Lengths 0 and 1 are special to torch and are always fixed.
     free = {key: {axis: Dim.AUTO for axis in form.open[key] if t.shape[axis] > 1} for key, t in tensors.items()}
     try:
         with torch.no_grad(), quiet(), _lockless():
             # strict: the encoder's source is read (by dynamo), so that len(tensor) and int(tensor) stay lengths and values.
             # Running it with symbolic sizes instead would silently fix each of them.
-            return torch.export.export(_module(encoder, form, like), (), kwargs=tensors, dynamic_shapes=free, strict=True)
+            made = torch.export.export(_module(encoder, form), (), kwargs=tensors, dynamic_shapes=free, strict=True)
     except Exception as error:  # torch has no common class for what it cannot trace
         raise NotTraceable(f"Encoder {name!r} cannot become a program: {_reason(error)}") from error
     finally:
         torch._dynamo.reset()
+    for part in made.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            for key in ("stack_trace", "from_node"):  # where on this machine the source lies is nobody's business
+                node.meta.pop(key, None)
+    return made
 
 
 def _placeholders(program: ExportedProgram) -> list[torch.fx.Node]:

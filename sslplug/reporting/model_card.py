@@ -30,6 +30,7 @@ class Card:
 
     data       the data's description;  fitted: names of what was fitted on it
     parts      {section: component} of the recipe
+    labels     the task whose labels entered training, or ""
     rows       the run's results beside their controls; empty where it was not judged
     collapsed  why the run counts as collapsed, or ""
     refused    why there is no program, or ""
@@ -41,6 +42,7 @@ class Card:
     recipe: str
     recipe_sha256: str
     parts: Mapping[str, str]
+    labels: str
     steps: int
     finished: bool
     seconds: float | None
@@ -57,9 +59,8 @@ def card_text(card: Card) -> str:
     """The card as Markdown."""
     parts = [
         f"# {plain(card.name)}",
-        "A frozen encoder, pretrained without labels unless the recipe below names a task in `train.labels`. Written by "
-        f"`sslplug export` (sslplug {plain(card.versions['sslplug'])}, torch {plain(card.versions['torch'])}). "
-        "`manifest.json` holds the sha256 of every file of this folder.",
+        f"A frozen encoder, {_supervision(card.labels)}. Written by `sslplug export` (sslplug "
+        f"{plain(card.versions['sslplug'])}, torch {plain(card.versions['torch'])}). `manifest.json` holds the sha256 of every file of this folder.",
         "## Data",
         *_data(card),
         "## Training",
@@ -76,6 +77,10 @@ def card_text(card: Card) -> str:
         f"sha256 `{card.recipe_sha256}`\n\n```yaml\n{card.recipe.rstrip()}\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _supervision(labels: str) -> str:
+    return f"trained with the labels of task {plain(labels)}" if labels else "pretrained without labels"
 
 
 def _data(card: Card) -> list[str]:

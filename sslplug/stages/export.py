@@ -154,7 +154,7 @@ def _described(one: _Made, agreed: Mapping[Path, Agreement]) -> dict[str, Any]:
             for name, shape in program.outputs.items()
         ],
         "lengths": {name: list(ends) for name, ends in program.ranges.items()},
-        "fixed": dict(form.fixed),
+        "fixed": {path: value for path, value in form.fixed.items() if value != ""},
         "parity": {
             file.name: {
                 "views": agreed[file].views,
@@ -221,6 +221,7 @@ def _card(
         recipe=dump(resolved),
         recipe_sha256=_sha256(dump(resolved)),
         parts={part: resolved.picked[part].name for part in _PARTS if part in resolved.picked},
+        labels=str(resolved.sections["train"].model_dump()["labels"] or ""),
         steps=int(found.state["step"]),
         finished=bool(found.state["finished"]),
         seconds=metrics.get("training_seconds"),

@@ -44,6 +44,8 @@ def neighbour_rows(
     """(q, k) int64: the rows of :func:`nearest`, or of :func:`ball` with a ``radius``, without the distances."""
     if k < 1 or not radius > 0:
         raise UsageError(f"Neighbours: k = {k}, radius {radius}; expected at least one neighbour and a positive length.")
+    if torch.compiler.is_exporting():
+        raise UsageError("the k-d tree that finds nearest neighbours (scipy.spatial.cKDTree) is no operator of torch")
     alone = ((offsets.diff() == 0) & (query_offsets.diff() > 0)).nonzero()[:, 0]
     if len(alone):
         raise DataError(
