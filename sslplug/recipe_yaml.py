@@ -113,7 +113,9 @@ def read_recipe(path: Path | Traversable) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(_LONGEST + 1)
         if len(content) > _LONGEST:
-            raise RecipeError(str(path), [("file", f"is longer than {_LONGEST} bytes; no recipe is. Give the path of a recipe.")])
+            raise RecipeError(
+                str(path), [("file", f"is longer than {_LONGEST} bytes; no recipe is. Give the path of a recipe.")]
+            )
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RecipeError(str(path), [("file", f"byte {error.start} is not UTF-8; save the recipe as UTF-8.")]) from error

@@ -183,7 +183,9 @@ def test_embed_reads_other_data_with_the_run_s_options(
         (KeyboardInterrupt(), 130, "Interrupted."),
         (MemoryError("Unable to allocate 9 TiB"), 1, "Error: there is not enough memory (Unable to allocate 9 TiB). Lower"),
         (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 46397274912 bytes."),
+            RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 46397274912 bytes."
+            ),
             1,
             "Error: there is not enough memory",
         ),

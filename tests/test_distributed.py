@@ -76,7 +76,9 @@ def value_of(case, inputs, rank, world, ragged):
         x, y, ids = nodes, nodes.reshape(len(graphs), 3, DIM).sum(1).sigmoid(), [owner, torch.arange(len(graphs))]
     if name in ("mse", "fields", "chamfer"):
         ids = None
-    if name == "fields" and y.is_floating_point():  # numbers, some of which were not recorded: more on one rank than on another
+    if (
+        name == "fields" and y.is_floating_point()
+    ):  # numbers, some of which were not recorded: more on one rank than on another
         y = share(b.new_ones(ROWS, DIM).where(b.mean(1, keepdim=True) > -0.3, torch.nan), rank, world, ragged)
     if name == "chamfer":
         y = y.detach()
@@ -169,6 +171,11 @@ def test_two_and_four_ranks_give_the_one_process_value_and_gradient(tmp_path):
 
 
 def test_every_plugin_s_objective_is_among_the_cases():
-    brought = {name for found in discovery.list_plugins() if found.distribution == "sslplug" for name in discovery.load(found.name).objectives}
+    brought = {
+        name
+        for found in discovery.list_plugins()
+        if found.distribution == "sslplug"
+        for name in discovery.load(found.name).objectives
+    }
     assert brought == set(PLUGINS)
     assert {name for name, _ in CASES} == {*OBJECTIVES, *PLUGINS}

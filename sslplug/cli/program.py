@@ -62,8 +62,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _is_memory(error: Exception) -> bool:
-    """Whether an allocation was refused: by Python or NumPy, by torch on a GPU, or by torch on the CPU, which says so in words alone."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    """Whether an allocation was refused: by Python, NumPy, or torch, which on the CPU says so in words alone."""
+    return (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    )
 
 
 def _failed(message: str, code: int, debug: bool) -> int:

@@ -62,12 +62,11 @@ def plain_arrays(path: Path, expected: str) -> dict[str, np.ndarray]:
 
 def unpacked(path: Path) -> bytes:
     """A file's content, unpacked where it ends in ``.xz`` or ``.gz``. Refused where it is missing, damaged, or unpacks too far."""
-    opened = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix)
     try:
-        if opened is None:
+        if path.suffix not in (".xz", ".gz"):
             return path.read_bytes()
         most = max(_ROOM, _RATIO * path.stat().st_size)
-        with opened(path, "rb") as file:
+        with lzma.open(path, "rb") if path.suffix == ".xz" else gzip.open(path, "rb") as file:
             content: bytes = file.read(most + 1)
         _measured(path, len(content))
     except (EOFError, MemoryError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:

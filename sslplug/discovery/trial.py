@@ -74,7 +74,9 @@ def tried(found: Found) -> Verdict:
     advice = f"mend or uninstall {found.distribution}"
     if said is None:
         return Verdict(
-            str(refusal(found, f"its import did not end within {limit:g} s", f"{advice}, or give it longer by {LIMIT}")), "", limit
+            str(refusal(found, f"its import did not end within {limit:g} s", f"{advice}, or give it longer by {LIMIT}")),
+            "",
+            limit,
         )
     if not said:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -132,7 +134,9 @@ def _judged(found: Found, printed: IO[bytes]) -> Verdict:
     changed = [what for what in before if before[what] != after[what]]
     if changed:
         reason = f"its import changes {' and '.join(changed)}"
-        return Verdict(str(refusal(found, reason, "expected an import that only defines: do it where it is needed")), "", 0.0)
+        return Verdict(
+            str(refusal(found, reason, "expected an import that only defines: do it where it is needed")), "", 0.0
+        )
     assert sys.stdout is not None  # _child opened it
     sys.stdout.flush()
     os.lseek(printed.fileno(), 0, os.SEEK_SET)

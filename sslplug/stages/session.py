@@ -52,7 +52,9 @@ def recipe_of_run(run: Path, overrides: Sequence[str]) -> tuple[Resolved, Schema
     """
     for path in (run / "recipe.yaml", *run.glob("*"), *(run / "checkpoints").glob("*")):
         if path.is_symlink():
-            raise RunFolderError(f"{path}: is a link; a run folder holds its own files. Put the file it leads to in its place.")
+            raise RunFolderError(
+                f"{path}: is a link; a run folder holds its own files. Put the file it leads to in its place."
+            )
     file = run / "recipe.yaml"
     if not file.is_file():
         raise RunFolderError(f"{run}: no recipe.yaml there; expected a run folder as `sslplug train` makes it.")
@@ -85,7 +87,9 @@ def keep_fitted(run: Path, data: DomainData) -> None:
 def fitted_of_run(run: Path) -> Mapping[str, Any]:
     """What :func:`keep_fitted` wrote. RunFolderError where it is missing or damaged."""
     file = run / "fitted.json"
-    remedy = "without the scalers and vocabularies of the training data nothing new can be encoded. Restore it, or train anew."
+    remedy = (
+        "without the scalers and vocabularies of the training data nothing new can be encoded. Restore it, or train anew."
+    )
     prove(file, remedy)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

@@ -28,7 +28,11 @@ OWN = ("graph", "tabular", "wearable", "events", "recsys", "lidar")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of installed distributions."""
     place = tmp_path_factory.mktemp("installed")
-    install([*BROKEN, *(one for one in CLASHES if one.distribution != "second-twice"), UNVERSIONED, *WORKING], place / "site", place / "wheels")
+    install(
+        [*BROKEN, *(one for one in CLASHES if one.distribution != "second-twice"), UNVERSIONED, *WORKING],
+        place / "site",
+        place / "wheels",
+    )
     # pip keeps one distribution of a name; the second "twice" has another.
     install([one for one in CLASHES if one.distribution == "second-twice"], place / "site", place / "wheels")
     metadata = place / "site" / f"{UNVERSIONED.module}-1.5.dist-info" / "METADATA"
@@ -56,7 +60,9 @@ def test_the_list_names_distribution_version_entry_point_and_reason(site: Path) 
     paths = os.pathsep.join([str(site), str(ROOT), str(ROOT / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": paths, "SSLPLUG_IMPORT_SECONDS": "15"}
     environment.pop("SSLPLUG_DISABLE", None)
-    done = subprocess.run([sys.executable, "-m", "sslplug", "plugins"], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "sslplug", "plugins"], capture_output=True, text=True, env=environment, check=True
+    )
     assert "Traceback" not in done.stderr
     lines = done.stdout.splitlines()
 
@@ -130,7 +136,9 @@ def test_the_off_switch_takes_distributions(installed: None, monkeypatch: pytest
     assert discovery.load("twice").recipes == "first_twice"
 
 
-def test_a_limit_that_is_no_number_is_refused(installed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_that_is_no_number_is_refused(
+    installed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SSLPLUG_IMPORT_SECONDS", "soon")
     assert run(["info", "good"]) == 2
     assert "SSLPLUG_IMPORT_SECONDS='soon' is no number of seconds" in capsys.readouterr().err
@@ -145,5 +153,7 @@ def test_help_imports_neither_torch_nor_any_of_them(site: Path) -> None:
         "print(codes, heavy)"
     )
     paths = os.pathsep.join([str(site), str(ROOT), str(ROOT / "plugins")])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[0, 0, 0] []"

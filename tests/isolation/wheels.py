@@ -77,7 +77,17 @@ def install(strangers: Iterable[Stranger], site: Path, folder: Path) -> None:
     """pip installs them all into ``site``; nothing is fetched."""
     folder.mkdir(parents=True, exist_ok=True)
     wheels = [str(build(stranger, folder)) for stranger in strangers]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-compile"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--no-deps",
+        "--no-compile",
+    ]
     subprocess.run([*command, "--target", str(site), *wheels], check=True, env={**os.environ, "PIP_CONFIG_FILE": os.devnull})
 
 

@@ -106,7 +106,10 @@ STATES: Mapping[str, bytes] = {
     "no-step": json.dumps({key: value for key, value in _STATE.items() if key != "step"}).encode(),
     "diagnostics-of-words": json.dumps({**_STATE, "diagnostics": {"a": "b"}}).encode(),
     "megabytes": json.dumps({**_STATE, "collapsed": "x" * 3_000_000}).encode(),
-    "a-step-of-thousand-digits": b'{"step": ' + b"9" * 1000 + b"," + json.dumps(_STATE).encode()[1:].replace(b'"step": 1', b'"s": 1'),
+    "a-step-of-thousand-digits": b'{"step": '
+    + b"9" * 1000
+    + b","
+    + json.dumps(_STATE).encode()[1:].replace(b'"step": 1', b'"s": 1'),
 }
 MANIFESTS: Mapping[str, bytes] = {
     "list": b"[]",
@@ -122,7 +125,9 @@ MANIFESTS: Mapping[str, bytes] = {
 def sealed(checkpoint: Path) -> None:
     """A manifest that says of every file what it is now."""
     files = [checkpoint / name for name in ("model.safetensors", "optim.safetensors", "state.json")]
-    said = {file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size} for file in files}
+    said = {
+        file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size} for file in files
+    }
     (checkpoint / "MANIFEST.json").write_text(json.dumps(said))
 
 

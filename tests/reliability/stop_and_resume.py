@@ -124,7 +124,9 @@ def granted(wish: Case) -> Case | None:
     """The wish with a recipe: the first that takes the objective, on data that are here, and scores a batch by it."""
     if wish.recipe:
         return wish
-    able = [case for name in raw_recipes(wish.plugin) if opened_data(case := Case(wish.plugin, name, wish.objective)) is not None]
+    able = [
+        case for name in raw_recipes(wish.plugin) if opened_data(case := Case(wish.plugin, name, wish.objective)) is not None
+    ]
     return next((case for case in able if takes_a_step(case)), able[0] if able else None)
 
 

@@ -150,10 +150,17 @@ def shipped() -> dict[str, Any]:
 
 @given(data=st.data())
 @fuzzed
-def test_mutated_recipes_of_every_plugin_resolve_or_say_why(shipped: dict[str, Any], tmp_path: Path, data: st.DataObject) -> None:
+def test_mutated_recipes_of_every_plugin_resolve_or_say_why(
+    shipped: dict[str, Any], tmp_path: Path, data: st.DataObject
+) -> None:
     loaded, schema, raws = shipped[data.draw(st.sampled_from(OWN))]
     raw = data.draw(mutated(data.draw(st.sampled_from(raws))))
-    sets = data.draw(st.lists(st.builds("{}={}".format, st.sampled_from([".".join(map(str, p)) for p in places(raw) if p] or ["x"]), WORDS), max_size=2))
+    sets = data.draw(
+        st.lists(
+            st.builds("{}={}".format, st.sampled_from([".".join(map(str, p)) for p in places(raw) if p] or ["x"]), WORDS),
+            max_size=2,
+        )
+    )
     file = tmp_path / "fuzz.yaml"
     try:
         file.write_bytes(write_yaml(raw).encode("utf-8", "surrogatepass"))
@@ -163,7 +170,20 @@ def test_mutated_recipes_of_every_plugin_resolve_or_say_why(shipped: dict[str, A
         chosen(loaded, str(file), sets, schema)
 
 
-COMMANDS = ("plugins", "info", "recipes", "train", "resume", "evaluate", "embed", "recommend", "export", "compare", "new-plugin", "zzz")
+COMMANDS = (
+    "plugins",
+    "info",
+    "recipes",
+    "train",
+    "resume",
+    "evaluate",
+    "embed",
+    "recommend",
+    "export",
+    "compare",
+    "new-plugin",
+    "zzz",
+)
 OPTIONS = (
     "--plugin", "--recipe", "--data", "--set", "--seeds", "--device", "--runs", "--no-evaluate", "--help", "--debugg", "-o", "--out",
     "--users", "-k", "--task", "--index", "--logdir", "--kind", "--folder", "--target", "--json-schema", "--version", "--",
@@ -177,7 +197,9 @@ ARGUMENTS = st.one_of(
 )  # fmt: skip
 
 
-@given(words=st.lists(st.one_of(st.sampled_from(OPTIONS), ARGUMENTS, ARGUMENTS), max_size=7), command=st.sampled_from(COMMANDS))
+@given(
+    words=st.lists(st.one_of(st.sampled_from(OPTIONS), ARGUMENTS, ARGUMENTS), max_size=7), command=st.sampled_from(COMMANDS)
+)
 @fuzzed
 def test_any_command_line_ends_in_a_sentence(no_training: Path, words: list[str], command: str) -> None:
     (no_training / "here").mkdir(exist_ok=True)

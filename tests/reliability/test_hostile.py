@@ -54,7 +54,9 @@ def test_recipes(place: Path, capsys: pytest.CaptureFixture[str], name: str) -> 
 
 
 @pytest.mark.parametrize("word", ["../../../etc/passwd", "/dev/zero", "/etc", "fifo.yaml", "crops-infonce/../crops-infonce"])
-def test_names_of_recipes(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+def test_names_of_recipes(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
     hostile.os.mkfifo(place / "fifo.yaml")
     monkeypatch.chdir(place)
     refused(["train", "--plugin", "toy", "--recipe", word, "--runs", str(place / "runs")], capsys)
@@ -72,7 +74,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sets = [part for word in words for part in ("--set", word)]
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(root / "site"))
-        assert run(["train", "--plugin", "toy", "--device", "cpu", "--no-evaluate", "--runs", str(root / "runs"), *sets]) == 0
+        assert (
+            run(["train", "--plugin", "toy", "--device", "cpu", "--no-evaluate", "--runs", str(root / "runs"), *sets]) == 0
+        )
     (file,) = root.rglob("recipe.yaml")
     return file.parent
 
@@ -128,7 +132,10 @@ def test_other_files_of_a_run(
     folder = place / "run"
     shutil.copytree(trained, folder)
     (folder / name).write_bytes(content)
-    words = {"metrics.json": ["compare", str(folder)], "fitted.json": ["embed", str(folder), "-o", str(place / "out.parquet")]}
+    words = {
+        "metrics.json": ["compare", str(folder)],
+        "fitted.json": ["embed", str(folder), "-o", str(place / "out.parquet")],
+    }
     assert name in refused(words.get(name, ["resume", str(folder)]), capsys)
 
 

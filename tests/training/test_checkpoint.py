@@ -79,9 +79,14 @@ def test_a_step_saved_again_stands_beside_the_former_until_it_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved(tmp_path, 1, 2)
-    with monkeypatch.context() as patch, pytest.raises(RunFolderError):
-        patch.setattr(checkpoint.os, "rename", lambda source, target: (_ for _ in ()).throw(OSError(28, "No space left")))
-        saved(tmp_path, 2, finished=True)
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "rename", full)
+        with pytest.raises(RunFolderError, match="No space left"):
+            saved(tmp_path, 2, finished=True)
     assert [path.name for path in checkpoint.published(tmp_path)] == ["step-000001", "step-000002"]
     assert checkpoint.newest(tmp_path)[0].state["finished"] is False
     saved(tmp_path, 2, finished=True)
