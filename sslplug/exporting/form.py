@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sslplug.contracts import View
@@ -84,12 +85,12 @@ class Form:
         """Where in a view an input lies."""
         return next(path for path, known in self.names.items() if known == name)
 
-    def shortened(self, axes: Mapping[str, frozenset[int]], before: int, after: int) -> View:
-        """The smallest sample with these axes of inputs cut from ``before`` to ``after``, and what else has so many rows.
+    def resized(self, axes: Mapping[str, frozenset[int]], before: int, after: int) -> View:
+        """The smallest sample with these axes of inputs, and what else has so many rows, cut from ``before`` to ``after``, or
+        repeated where that is more.
 
-        Its batch is made by its constructor: raises what that raises where a part of the rows is no whole.
+        Its batch is made by its constructor: raises what that raises where such rows are no batch.
         """
-        like = self.samples[-1]
 
         def leaf(path: str, value: Any) -> Any:
             if path in self.lengths:
@@ -104,10 +105,11 @@ class Form:
                 else frozenset({0} if value.shape[:1] == (before,) else ())
             )
             for axis in cut:
-                value = value.narrow(axis, 0, after)
+                place = torch.arange(after, device=value.device) % before
+                value = value.index_select(axis, place)
             return value.contiguous()
 
-        made: View = rebuilt(like, leaf, checked=True)
+        made: View = rebuilt(self.samples[-1], leaf, checked=True)
         return made
 
     def without(self, unread: Iterable[str]) -> Form:

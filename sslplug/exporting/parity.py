@@ -34,7 +34,7 @@ class ParityError(SslplugError):
 class Agreement:
     """How a file agreed with the encoder.
 
-    views    how many views were compared: of the data, and parts of one
+    views    how many views were compared: of the data, and parts and repetitions of one
     sizes    {name of an open length: the sizes it had in them}
     largest  the largest difference, as a share of the largest value of its level
     refused  sentences about single sizes that the program does not take, though the encoder does
@@ -82,8 +82,8 @@ def agreements(encoder: nn.Module, programs: Sequence[tuple[Program, Sequence[Pa
 
 
 def _looks(encoder: nn.Module, program: Program) -> list[_Look]:
-    """The views that are compared: samples of the data, and for each open length half of it and one, where the encoder takes
-    such a part as a whole."""
+    """The views that are compared: samples of the data, and for each open length half of it, one, and twice as much, where such
+    rows are a batch and the encoder takes it. A trace that fixed how often something is done shows there."""
     views = [(view, True) for view in program.form.samples] + [(view, False) for view in _parts(program)]
     looks = []
     with torch.no_grad():
@@ -110,11 +110,11 @@ def _parts(program: Program) -> list[View]:
         if not re.fullmatch(r"n\d+", symbol) or used > sum(map(len, axes.values())):
             continue  # another axis follows from this length: offsets beside what they cut
         before = next(sample[name].shape[axis] for name, found in axes.items() for axis in found)
-        for after in dict.fromkeys((before // 2, 1)):
-            if 0 < after < before:
+        for after in dict.fromkeys((before // 2, 1, 2 * before)):
+            if after not in (0, before):
                 try:
-                    parts.append(form.shortened(axes, before, after))
-                except Exception:  # the batch's own checks say that a part is no whole
+                    parts.append(form.resized(axes, before, after))
+                except Exception:  # the batch's own checks say that these rows are no batch
                     continue
     return parts
 

@@ -60,7 +60,8 @@ def card_text(card: Card) -> str:
     parts = [
         f"# {plain(card.name)}",
         f"A frozen encoder, {_supervision(card.labels)}. Written by `sslplug export` (sslplug "
-        f"{plain(card.versions['sslplug'])}, torch {plain(card.versions['torch'])}). `manifest.json` holds the sha256 of every file of this folder.",
+        f"{plain(card.versions['sslplug'])}, torch {plain(card.versions['torch'])}). `manifest.json` holds the sha256 of every "
+        "file of this folder.",
         "## Data",
         *_data(card),
         "## Training",
