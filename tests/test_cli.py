@@ -132,7 +132,7 @@ def test_data_that_is_neither(calls: Calls, capsys: pytest.CaptureFixture[str]) 
             (Path("r"),),
             {"overrides": ("a=1",), "device": "auto", "data_root": None},
         ),
-        (["export", "r", "-o", "out"], "export", (Path("r"), Path("out")), {}),
+        (["export", "r", "-o", "out", "--no-onnx"], "export", (Path("r"), Path("out")), {"data_root": None, "onnx": False}),
         (["compare", "r", "s", "--logdir", "l"], "compare", ((Path("r"), Path("s")), Path("l")), {}),
         (["doctor"], "doctor", (), {}),
     ],
