@@ -140,6 +140,7 @@ def test_data_that_is_neither(calls: Calls, capsys: pytest.CaptureFixture[str]) 
             ((Path("r"), Path("s")), stages.Outputs(Path("l"), page=Path("p"), into=(Path("a"), Path("b")))),
             {},
         ),
+        (["export", "r", "-o", "out", "--no-onnx"], "export", (Path("r"), Path("out")), {"data_root": None, "onnx": False}),
         (["doctor"], "doctor", (), {}),
     ],
 )

@@ -136,7 +136,7 @@ def test_what_torch_cannot_trace_is_named() -> None:
     with pytest.raises(NotTraceable, match=r"Encoder 'net' cannot become a program: torch\.export says: .*") as error:
         program(Asks(), 7, 5)
     assert "It stopped at line" in str(error.value)
-    assert 'x * 2 if bool(x.sum() > 0) else x' in str(error.value)
+    assert "x * 2 if bool(x.sum() > 0) else x" in str(error.value)
 
 
 def test_a_length_that_must_be_open_and_is_fixed() -> None:
