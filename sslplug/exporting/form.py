@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ class Form:
     varying   {name: axes whose length differs between views}
     samples   views, the largest first, of different sizes where there are such
     views     how many there were
+    stands    {name: its shape}, of tensors that are no inputs though a length of theirs is asked for: a number, or (input, axis)
     """
 
     role: str
@@ -44,6 +45,7 @@ class Form:
     varying: Mapping[str, frozenset[int]]
     samples: tuple[View, ...]
     views: int
+    stands: Mapping[str, tuple[int | tuple[str, int], ...]] = field(default_factory=dict)
 
     def tensors(self, view: View) -> dict[str, Tensor]:
         """The inputs of a program for one view, by name."""
@@ -62,7 +64,11 @@ class Form:
 
         def leaf(path: str, value: Any) -> Any:
             if path in self.names:
-                return tensors.get(self.names[path], value)
+                name = self.names[path]
+                if name not in self.stands:
+                    return tensors.get(name, value)
+                shape = [size if isinstance(size, int) else tensors[size[0]].shape[size[1]] for size in self.stands[name]]
+                return torch.empty(shape, dtype=value.dtype, device="meta")
             if path in self.lengths:
                 name, axis = self.lengths[path]
                 return tensors[name].shape[axis]
@@ -112,10 +118,9 @@ class Form:
         made: View = rebuilt(self.samples[-1], leaf, checked=True)
         return made
 
-    def without(self, unread: Iterable[str]) -> Form:
-        """The form without some of its inputs."""
-        left = {name: read for name, read in self.inputs.items() if name not in set(unread)}
-        return Form(self.role, self.names, left, self.lengths, self.fixed, self.varying, self.samples, self.views)
+    def without(self, stands: Mapping[str, tuple[int | tuple[str, int], ...]]) -> Form:
+        """The form without these inputs, which have the lengths of others."""
+        return replace(self, inputs={name: read for name, read in self.inputs.items() if name not in stands}, stands=stands)
 
 
 def forms_of(encoder: nn.Module, rows: Iterable[View]) -> list[Form]:

@@ -86,9 +86,9 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
     Raises NotTraceable where torch refuses, or would fix a length that differs between the data's views.
     """
     program = _traced(encoder, name, form)
-    unread = [node.name for node in _placeholders(program) if not node.users]
-    if unread:  # looked at while tracing, and not needed for any level
-        form = form.without(unread)
+    stands = _stands(program, form)
+    if stands:
+        form = form.without(stands)
         program = _traced(encoder, name, form)
     inputs, outputs, dtypes, ranges = _ends(program)
     for tensor, axes in form.varying.items():
@@ -99,6 +99,32 @@ def traced(encoder: nn.Module, name: str, form: Form) -> Program:
                     "between the data's views. The encoder asks for this length as a plain number on the way."
                 )
     return Program(form, program, inputs, outputs, dtypes, ranges)
+
+
+Stand = tuple[int | tuple[str, int], ...]
+
+
+def _stands(program: ExportedProgram, form: Form) -> dict[str, Stand]:
+    """Inputs that a program need not be given, with where their lengths are found: no value of theirs is read, and each length is
+    fixed or another input's: by what the trace found, or, where nothing was asked of it, in every sample."""
+    shapes = _ends(program)[0]
+    idle = {node.name for node in _placeholders(program) if not node.users}
+    used = [name for name in shapes if name not in idle and form.inputs[name]]
+    sizes = [{name: tensor.shape for name, tensor in form.tensors(view).items()} for view in form.samples]
+    axes = [(name, axis) for name in used for axis in range(len(shapes[name]))]
+    stands: dict[str, Stand] = {}
+    for name, shape in shapes.items():
+        if name in used:
+            continue
+        found: list[int | tuple[str, int] | None] = []
+        for own, size in enumerate(shape):
+            same = [end for end in axes if shapes[end[0]][end[1]] == size]
+            if name in idle and not same:
+                same = [end for end in axes if all(known[name][own] == known[end[0]][end[1]] for known in sizes)]
+            found.append(size if isinstance(size, int) else same[0] if same else None)
+        if None not in found:
+            stands[name] = tuple(end for end in found if end is not None)
+    return stands
 
 
 def _traced(encoder: nn.Module, name: str, form: Form) -> ExportedProgram:

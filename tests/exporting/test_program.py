@@ -46,6 +46,14 @@ class AtLeast(nn.Module):
         return Embedding({"row": x + 1 if x.shape[0] > 5 else x - 1})
 
 
+class Measures(nn.Module):
+    """Asks a tensor that it never reads for its length."""
+
+    def forward(self, view: View) -> Embedding:
+        x, secret = view.data["x"], view.data["secret"]
+        return Embedding({"row": x + torch.arange(int(secret.shape[0]))[:, None]})
+
+
 class Asks(nn.Module):
     def forward(self, view: View) -> Embedding:
         x = view.data["x"]
@@ -137,6 +145,12 @@ def test_what_torch_cannot_trace_is_named() -> None:
         program(Asks(), 7, 5)
     assert "It stopped at line" in str(error.value)
     assert "x * 2 if bool(x.sum() > 0) else x" in str(error.value)
+
+
+def test_a_tensor_that_is_only_measured_is_no_input() -> None:
+    found = program(Measures(), 7, 5)
+    assert found.inputs == {"x": ("n1", 3)}
+    assert found.traced.module()(x=torch.zeros(4, 3))["row"][:, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_a_length_that_must_be_open_and_is_fixed() -> None:

@@ -86,6 +86,21 @@ def test_a_graph_of_another_size(folders: dict[str, Path], tmp_path: Path) -> No
     torch.testing.assert_close(program(**both)["node"][:30], program(**one)["node"], atol=1e-6, rtol=1e-5)
 
 
+def test_an_encoder_that_asks_a_tree_has_no_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """DGCNN's neighbours come from scipy: the rest is written, and the command says what is not, and why."""
+    sets = ["train.max_steps=1", "data.objects=60", "train.batch_size=16", "encoder={name: dgcnn, widths: [8], wide: 16}"]
+    words = ["train", "--plugin", "lidar", "--no-evaluate", "--device", "cpu", "--runs", str(tmp_path / "runs")]
+    assert run([*words, *(part for change in sets for part in ("--set", change))]) == 0
+    trained = next((tmp_path / "runs").rglob("recipe.yaml")).parent
+    assert run(["export", str(trained), "-o", str(tmp_path / "encoder")]) == 2
+    said = capsys.readouterr().err
+    assert "Encoder 'dgcnn' cannot become a program" in said
+    assert "the k-d tree that finds nearest neighbours (scipy.spatial.cKDTree) is no operator of torch" in said
+    assert "Not written: encoder.pt2 and encoder.onnx." in said
+    assert (tmp_path / "encoder" / "encoder.safetensors").is_file()
+    assert not (tmp_path / "encoder" / "encoder.pt2").exists()
+
+
 def test_the_commands_of_the_page(folders: dict[str, Path], tmp_path: Path) -> None:
     """docs/export.md: each Python block runs as it stands beside an exported folder ``encoder``, and prints what is below it."""
     folder = exported("tabular", folders, tmp_path)

@@ -22,6 +22,8 @@ def farthest_points(
     cloud's choice ends when no point is as far as that from all chosen ones. Chosen by float32 distances; (m, 3) xyz of any
     unit. Time is points x count, memory linear.
     """
+    if torch.compiler.is_exporting():
+        raise UsageError("farthest-point sampling, a loop as long as the clouds ask for, is no operator of torch")
     lengths = offsets.diff()
     if isinstance(count, float):
         if not 0 < count <= 1:
