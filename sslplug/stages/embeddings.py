@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from sslplug.errors import RunFolderError, UsageError
 from sslplug.evaluation import embed as embed_rows
 from sslplug.reporting.progress import say
 from sslplug.stages.embedding_files import origin_of, write_levels
-from sslplug.stages.session import data_context, fitted_of_run, fitted_text, recipe_of_run, say_notes
+from sslplug.stages.session import data_context, fitted_of_run, own_data, recipe_of_run, say_notes
 from sslplug.training import checkpoint
 from sslplug.training.device import choose_device
 
@@ -35,13 +34,8 @@ def embed(
     changes = [*([f"data={data}"] if data else []), *overrides]
     resolved, _ = recipe_of_run(run, changes)
     where = choose_device(device)
-    context, fitted = data_context(data_root, resolved.seed, False), fitted_of_run(run)
-    rows = build_data(resolved, context if not changes else replace(context, fitted=fitted))
-    if not changes and json.loads(fitted_text(rows)) != fitted:
-        say(
-            f"{rows.description.get('name', 'The data')} has changed since {run} was trained: its rows are new, and in no split."
-        )
-        rows = build_data(resolved, replace(context, fitted=fitted))
+    context = data_context(data_root, resolved.seed, False)
+    rows = build_data(resolved, replace(context, fitted=fitted_of_run(run))) if changes else own_data(run, resolved, context)
     say_notes(rows)
     found, complaints = checkpoint.newest(run / "checkpoints")
     for complaint in complaints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sslplug import __version__
-from sslplug.build import build_data, build_encoder
+from sslplug.build import build_encoder
 from sslplug.contracts import DomainData
 from sslplug.exporting.form import Form, forms_of
 from sslplug.exporting.manifest import FORMAT, NAME, digests
@@ -28,7 +28,7 @@ from sslplug.reporting.runfolder import RunRecord, read_run, write_json, write_t
 from sslplug.reporting.whole_folder import replace_folder
 from sslplug.stages.embeddings import encoder_weights, load_encoder
 from sslplug.stages.report import table_rows
-from sslplug.stages.session import data_context, fitted_of_run, recipe_of_run
+from sslplug.stages.session import data_context, fitted_of_run, own_data, recipe_of_run
 from sslplug.training import checkpoint
 
 
@@ -61,7 +61,7 @@ def export(run: Path, out: Path, *, data_root: Path | None, onnx: bool) -> list[
     for complaint in complaints:
         say(complaint)
     fitted = fitted_of_run(run)
-    data = build_data(resolved, replace(data_context(data_root, resolved.seed, False), fitted=fitted))
+    data = own_data(run, resolved, data_context(data_root, resolved.seed, False))
     weights = encoder_weights(found)
     encoder = build_encoder(resolved, data.spec, torch.device("cpu"))
     load_encoder(encoder, weights, str(run), data.description)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,17 @@ def fitted_of_run(run: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise RunFolderError(f"{file}: holds a {type(content).__name__}; expected an object of named values.")
     return content
+
+
+def own_data(run: Path, resolved: Resolved, context: DataContext) -> DomainData:
+    """A run's own data as it was trained on; where that has changed since, its rows encoded by what training fitted."""
+    fitted = fitted_of_run(run)
+    data = build_data(resolved, context)
+    if json.loads(fitted_text(data)) == fitted:
+        return data
+    name = data.description.get("name", "The data")
+    say(f"{name} has changed since {run} was trained: its rows are new, and in no split.")
+    return build_data(resolved, replace(context, fitted=fitted))
 
 
 def say_notes(data: DomainData) -> None:

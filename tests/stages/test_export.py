@@ -23,7 +23,7 @@ from sslplug.exporting import onnx_form
 from sslplug.exporting.manifest import read_manifest
 from sslplug.exporting.program import NotTraceable
 from sslplug.stages import export
-from sslplug.stages.embeddings import read_embeddings
+from sslplug.stages.embedding_files import read_embeddings
 
 module = importlib.import_module("sslplug.stages.export")  # the package shows the function under this name
 FILES = {

@@ -88,7 +88,7 @@ def test_a_graph_of_another_size(folders: dict[str, Path], tmp_path: Path) -> No
 
 def test_an_encoder_that_asks_a_tree_has_no_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """DGCNN's neighbours come from scipy: the rest is written, and the command says what is not, and why."""
-    sets = ["train.max_steps=1", "data.objects=60", "train.batch_size=16", "encoder={name: dgcnn, widths: [8], wide: 16}"]
+    sets = ["train.max_steps=1", "data.objects=80", "train.batch_size=16", "encoder={name: dgcnn, widths: [8], wide: 16}"]
     words = ["train", "--plugin", "lidar", "--no-evaluate", "--device", "cpu", "--runs", str(tmp_path / "runs")]
     assert run([*words, *(part for change in sets for part in ("--set", change))]) == 0
     trained = next((tmp_path / "runs").rglob("recipe.yaml")).parent
