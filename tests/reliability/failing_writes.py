@@ -3,6 +3,7 @@
 A whole short run (train, judge, embed) is repeated once for every time it creates, opens for writing, renames or removes something
 in its folders (Python's own audit events say when); so is an export of its encoder. From that moment on the disk fails:
 
+    once       the system refuses this one call: ENOSPC, and works again
     full       the system refuses the call: ENOSPC
     read-only  the system refuses the call: EROFS
     filled     the run lies on a small file system in memory that is filled up there and then: what is open cannot grow either
@@ -45,7 +46,7 @@ WORDS = (
     "train.epochs=3", "train.checkpoint_every=2", "train.log_every=2", "evaluate.lightgbm.rounds=2", "evaluate.lightgbm.num_threads=1",
 )  # fmt: skip
 LAST = "step-000009"
-KINDS = ("full", "read-only", "filled", "frozen", "small")
+KINDS = ("once", "full", "read-only", "filled", "frozen", "small")
 STAGES = ("run", "export")
 REMOVALS = ("os.remove", "os.rmdir")
 MOUNTED = ("filled", "frozen", "small")
@@ -128,15 +129,15 @@ class Disk:
             path, changes = (arguments or ("",))[0], event in ("os.mkdir", "os.rename", *REMOVALS)
         if changes and not self.healthy and isinstance(path, str | Path) and str(path).startswith(f"{self.place}/"):
             self.changes += 1
-            if self.changes > self.at and not (self.kind == "full" and event in REMOVALS):  # there is always room to remove
+            if self.changes > self.at and not (self.kind in ("once", "full") and event in REMOVALS):  # there is always room to remove
                 self.fail(str(path))
 
     def fail(self, path: str) -> None:
         """The disk fails, from now on."""
-        if self.kind in ("full", "read-only"):
-            number = errno.ENOSPC if self.kind == "full" else errno.EROFS
+        if self.kind in ("full", "read-only") or (self.kind == "once" and self.changes == self.at + 1):
+            number = errno.EROFS if self.kind == "read-only" else errno.ENOSPC
             raise OSError(number, os.strerror(number), path)
-        if self.changes > self.at + 1:
+        if self.kind == "once" or self.changes > self.at + 1:
             return
         if self.kind == "filled":
             room = os.statvfs(self.place)
