@@ -51,7 +51,7 @@ def test_pure_repeatable_and_blind_to_global_randomness(name: str) -> None:
     for a, b in zip(first, again, strict=True):
         assert all(torch.equal(s, t) for s, t in zip(tensors(a), tensors(b), strict=True))
     assert len(first) == len(other)
-    if name not in ("identity", "diffusion"):
+    if name not in ("identity", "diffusion", "reordered"):
         pairs = [(s, t) for a, b in zip(first, other) for s, t in zip(tensors(a), tensors(b))]
         assert any(s.shape != t.shape or not torch.equal(s, t) for s, t in pairs)
 

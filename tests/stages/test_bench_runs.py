@@ -18,6 +18,7 @@ import pytest
 
 from sslplug import stages
 from sslplug.cli import run
+from sslplug.recipe import read_recipe
 from sslplug.reporting.runfolder import at_work, is_held
 from sslplug.reporting.runs_progress import RunsProgress
 from sslplug.stages.bench import runner
@@ -51,7 +52,9 @@ def bench(runs: Path, *files: Path, options: tuple[str, ...] = ("--seeds", "1"))
 
 
 def folders(runs: Path, name: str = "tiny") -> list[Path]:
-    return sorted(file.parent for file in runs.glob(f"toy/{name}/*/recipe.yaml"))
+    """Run folders by seed: two ids of one second are in no order."""
+    files = runs.glob(f"toy/{name}/*/recipe.yaml")
+    return [file.parent for file in sorted(files, key=lambda file: (read_recipe(file)["seed"], file))]
 
 
 def weights(folder: Path, step: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,7 +75,7 @@ def test_every_optimiser_solves_a_small_problem_and_restores(name: str) -> None:
     advance(part, first, 120)
     copy, second = problem()
     copy.load_state_dict(part.state_dict())
-    load_optimizer(second, optimizer_tensors(first))
+    load_optimizer(second, optimizer_tensors(first), Path("optim.safetensors"))
     advance(copy, second, 180)
     assert torch.equal(copy.weight, whole.weight)
 
