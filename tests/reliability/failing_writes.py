@@ -129,7 +129,9 @@ class Disk:
             path, changes = (arguments or ("",))[0], event in ("os.mkdir", "os.rename", *REMOVALS)
         if changes and not self.healthy and isinstance(path, str | Path) and str(path).startswith(f"{self.place}/"):
             self.changes += 1
-            if self.changes > self.at and not (self.kind in ("once", "full") and event in REMOVALS):  # there is always room to remove
+            if self.changes > self.at and not (
+                self.kind in ("once", "full") and event in REMOVALS
+            ):  # there is always room to remove
                 self.fail(str(path))
 
     def fail(self, path: str) -> None:

@@ -65,7 +65,9 @@ def test_failing_disks() -> None:
 
 
 def test_artefacts_that_are_silently_missing_are_found() -> None:
-    code, said = script("failing_writes", "--stage", "run", "--kind", "once", "--sample", "24", "--careless", "--seed", "853540")
+    code, said = script(
+        "failing_writes", "--stage", "run", "--kind", "once", "--sample", "24", "--careless", "--seed", "853540"
+    )
     assert code == 1, said
     assert "exit 0, but" in said
 
