@@ -114,6 +114,9 @@ class Checker:
         """The checked options of one model; None after a problem. Nested choices are hung below ``owner``."""
         before = len(self.problems)
         plain = self._model(model, raw, path, owner)
+        for where, number in _huge(plain, path):
+            if where not in [told for told, _ in self.problems]:  # once, though models lie in each other
+                self._tell(where, f"found {number}; no option takes a whole number beyond 2**53.")
         if isinstance(plain, Mapping):
             try:
                 checked = model.model_validate_json(_json(plain), strict=True)
@@ -217,6 +220,15 @@ class Checker:
             else:
                 words = " or ".join(dict.fromkeys(expected))
                 self._tell(where, f"found {_show(first[where]['input'])}; expected {words}.")
+
+
+def _huge(value: Any, path: str) -> Iterator[tuple[str, int]]:
+    """Whole numbers that no computer counts to, with their dotted paths: numpy and torch have no good words for them."""
+    if isinstance(value, int) and abs(value) > 2**53:
+        yield path, value
+    elif isinstance(value, Mapping | list | tuple):
+        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _huge(inner, _join(path, key))
 
 
 def nests(annotation: Any, role: str | None) -> bool:

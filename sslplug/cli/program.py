@@ -63,8 +63,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _is_memory(error: Exception) -> bool:
     """Whether an allocation was refused: by Python, NumPy, or torch, which on the CPU says so in words alone."""
+    said = ("can't allocate memory", "Storage size calculation overflowed", "array is too big")
     return (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in said)
     )
 
 

@@ -1,7 +1,7 @@
 """The public contracts: everything a plugin needs to import from sslplug."""
 
 from sslplug.contracts.archives import plain_arrays, unpacked
-from sslplug.contracts.component import Choice, Component, Options, Role, Tags, tags
+from sslplug.contracts.component import Choice, Component, Options, Positive, Role, Tags, tags
 from sslplug.contracts.data import DataContext, DomainData, LabelledRows, NamedRows, Order
 from sslplug.contracts.fault import Fault
 from sslplug.contracts.features import RawFeatures
@@ -50,6 +50,7 @@ __all__ = [
     "Order",
     "PairFeatures",
     "Plugin",
+    "Positive",
     "Progress",
     "RankingPart",
     "RankingTask",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sslplug.contracts.fault import Fault
 
@@ -18,6 +18,10 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False, protected_namespaces=())
+
+
+Positive = Annotated[int, Field(ge=1)]
+"""A whole number from 1, for lists of widths: ``widths: tuple[Positive, ...]``."""
 
 
 class Choice(Options):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Options
+from sslplug.contracts import Options, Positive
 
 Activation = Literal["relu", "elu", "prelu", "gelu"]
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "elu": nn.ELU, "prelu": nn.PReLU, "gelu": nn.GELU}
@@ -16,7 +16,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "elu": nn.ELU, "pre
 class HeadOptions(Options):
     """A multilayer perceptron: linear layers with an activation between them, none after the last."""
 
-    widths: tuple[int, ...] = Field((128, 128), min_length=1, description="Output width of each linear layer.")
+    widths: tuple[Positive, ...] = Field((128, 128), min_length=1, description="Output width of each linear layer.")
     activation: Activation = Field("relu", description="Activation between the layers.")
     norm: Literal["none", "batch"] = Field("none", description="Normalisation before each activation.")
     activate_last: bool = Field(False, description="Activation after the last layer too.")

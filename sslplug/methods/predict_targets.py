@@ -13,7 +13,20 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Assembly, Choice, Component, Embedding, Options, Progress, Role, Target, View, Views, observing
+from sslplug.contracts import (
+    Assembly,
+    Choice,
+    Component,
+    Embedding,
+    Options,
+    Positive,
+    Progress,
+    Role,
+    Target,
+    View,
+    Views,
+    observing,
+)
 from sslplug.errors import UsageError
 from sslplug.methods.heads import Head, HeadOptions
 from sslplug.methods.rows import take
@@ -140,7 +153,7 @@ class PretextOptions(Options):
 
     targets: tuple[str, ...] = Field(("label",), min_length=1, description="Names of the targets to predict.")
     level: str | None = Field(None, description="Embedding level the heads read; default: the data's instances.")
-    hidden: tuple[int, ...] = Field((), description="Hidden widths of each head; none: a linear head.")
+    hidden: tuple[Positive, ...] = Field((), description="Hidden widths of each head; none: a linear head.")
 
 
 def build_pretext(options: PretextOptions, assembly: Assembly) -> PredictTargets:

@@ -32,7 +32,7 @@ class ClustersOptions(Options):
     cells: int = Field(default=8, ge=2, description="cells a row")
     width: int = Field(default=6, ge=1, description="numbers a cell")
     signal: float = Field(default=0.8, gt=0, description="size of the class signal; the noise has size 1")
-    splits: int = Field(default=5, ge=1, description="number of random splits of the task")
+    splits: int = Field(default=5, ge=1, le=1000, description="number of random splits of the task")
     further: bool = Field(default=False, description="also a ranking and a measured task: who is of my cluster")
 
 

@@ -62,6 +62,7 @@ RECIPES: Mapping[str, str | bytes] = {
     "import-path": _PLAIN.replace("encoder: cells", "encoder: os.system"),
     "dunder": _PLAIN.replace("encoder: cells", "encoder: {name: cells, __class__: 3}"),
     "list-as-key": _PLAIN + "? [a]\n: 1\n",
+    "beyond-counting": _PLAIN.replace("encoder: cells", "encoder: {name: cells, width: 1000000000000000000}"),
     "negative-rows": _PLAIN.replace("data: clusters", "data: {name: clusters, rows: -5}"),
 }  # fmt: skip
 

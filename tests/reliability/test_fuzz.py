@@ -10,6 +10,7 @@ import copy
 import importlib
 import io
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from sslplug import discovery
 from sslplug.build import schema_of
 from sslplug.cli import run
 from sslplug.errors import SslplugError
-from sslplug.recipe import read_recipe
+from sslplug.recipe import read_recipe, resolve
 from sslplug.recipe_yaml import write_yaml
 from sslplug.stages.recipes import chosen
-from sslplug.testing import pytest_plugin  # noqa: F401 - the toy
+from sslplug.testing.toy import TOY as TOY_PLUGIN
 
 EXAMPLES = int(os.environ.get("SSLPLUG_FUZZ", "60"))
 fuzzed = settings(
@@ -33,7 +34,9 @@ fuzzed = settings(
 )
 OWN = ("graph", "tabular", "wearable", "events", "recsys", "lidar")
 
-NUMBERS = st.sampled_from([-(2**70), -1, 0, 1, 2, 3, 7, 1000, 2**31, 2**63, 2**64, 10**30, -0.5, 0.0, 0.3, 1e-300, 1e300])
+NUMBERS = st.sampled_from(
+    [-(2**70), -1, 0, 1, 2, 3, 7, 1000, 17, 2**31, 2**40, 2**53, 2**63, 2**64, 10**30, -0.5, 0.0, 0.3, 1e-300, 1e300]
+)
 WORDS = st.one_of(
     st.sampled_from(
         ["", " ", "null", "name", "files", "joint", "infonce", "cells", "crops", "clusters", "..", "/", "~", "a/b", "{", "[x", "!!", "&a",
@@ -70,8 +73,13 @@ def mutated(draw: st.DrawFn, raw: dict[str, Any]) -> dict[str, Any]:
         holder = made
         for key in path[:-1]:
             holder = holder[key]
-        what = draw(st.sampled_from(["replace", "replace", "remove", "grow"]))
-        if what == "remove":
+        what = draw(st.sampled_from(["retype", "retype", "retype", "replace", "remove", "grow"]))
+        old = holder[path[-1]]
+        if what == "retype" and isinstance(old, int | float):
+            holder[path[-1]] = draw(NUMBERS if isinstance(old, int) else st.one_of(NUMBERS, st.floats()))
+        elif what == "retype" and isinstance(old, str):
+            holder[path[-1]] = draw(WORDS)
+        elif what == "remove":
             del holder[path[-1]]
         elif what == "grow" and isinstance(holder, dict):
             holder[draw(WORDS)] = draw(VALUES)
@@ -92,6 +100,18 @@ def plain(code: int, said: str) -> None:
     assert code in (0, 1, 2), said
     assert "Traceback" not in said
     assert "defect" not in said, said
+
+
+@pytest.fixture(autouse=True)
+def little_memory() -> Iterator[None]:
+    """Three GB more than this process has: what is asked for beyond them is refused, and no machine is brought down."""
+    importlib.import_module("sslplug.stages")
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if Path("/proc").is_dir() else 0
+    former = resource.getrlimit(resource.RLIMIT_AS)
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + 3 * 2**30, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, former)
 
 
 @pytest.fixture
@@ -125,6 +145,44 @@ def test_mutated_recipes_are_opened_or_refused(no_training: Path, raw: dict[str,
         return
     code, said = spoken(["train", "--plugin", "toy", "--recipe", str(file), "--no-evaluate", "--device", "cpu"])
     plain(code, said)
+
+
+@pytest.fixture(scope="module")
+def written_out() -> dict[str, Any]:
+    """The toy's recipe with every default, so that there are many numbers to change."""
+    schema = schema_of(TOY_PLUGIN)
+    return resolve(TOY, schema, "toy.yaml").to_dict()
+
+
+@given(data=st.data())
+@fuzzed
+def test_numbers_of_every_size_are_opened_or_refused(
+    no_training: Path, written_out: dict[str, Any], data: st.DataObject
+) -> None:
+    """One or two numbers of an otherwise good recipe: these get as far as the model."""
+    raw = copy.deepcopy(written_out)
+    for _ in range(data.draw(st.integers(1, 2))):
+        numbers = [path for path in places(raw) if isinstance(at(raw, path), int | float)]
+        path = data.draw(st.sampled_from(numbers))
+        old = at(raw, path)
+        fitting = [
+            n
+            for n in SIZES
+            if isinstance(n, bool) == isinstance(old, bool) and isinstance(n, float) == isinstance(old, float)
+        ]
+        at(raw, path[:-1])[path[-1]] = data.draw(st.sampled_from(fitting))
+    file = no_training / "fuzz.yaml"
+    file.write_text(write_yaml(raw))
+    plain(*spoken(["train", "--plugin", "toy", "--recipe", str(file), "--no-evaluate", "--device", "cpu"]))
+
+
+SIZES = (True, False, -1, 0, 1, 2, 3, 5, 17, 33, 1000, 2**31, 2**40, 2**53, 2**63, -0.5, 0.0, 1e-300, 0.5, 1.0, 1e300)
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
 
 
 @given(text=st.one_of(st.text(max_size=200), st.binary(max_size=200)))

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Options
+from sslplug.contracts import Options, Positive
 from sslplug_graph.encoders.pooling import Pool
 
 Activation = Literal["relu", "prelu", "rrelu", "elu", "none"]
@@ -47,7 +47,7 @@ class LayerEnd(nn.Module):
 class StackOptions(Options):
     """Layers of one kind, and what follows each."""
 
-    widths: list[int] = Field([256, 128], min_length=1, description="output width of each layer")
+    widths: list[Positive] = Field([256, 128], min_length=1, description="output width of each layer")
     activation: Activation = Field("relu", description="after every layer (see activate_last)")
     activate_last: bool = Field(True, description="norm and activation after the last layer too")
     norm: Norm = Field("none", description="norm between layer and activation")

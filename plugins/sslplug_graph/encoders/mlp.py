@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, View
+from sslplug.contracts import Embedding, Positive, View
 from sslplug_graph.batch import GraphBatch
 from sslplug_graph.encoders.feature_input import FeatureInput
 from sslplug_graph.encoders.layer_end import Norm, StackOptions, layer_ends
@@ -19,7 +19,7 @@ from sslplug_graph.spec import GraphSpec
 class MlpOptions(StackOptions):
     """Layers and what follows each."""
 
-    widths: list[int] = Field([512, 512], min_length=1, description="output width of each layer")
+    widths: list[Positive] = Field([512, 512], min_length=1, description="output width of each layer")
     activate_last: bool = Field(False, description="norm and activation after the last layer too")
     norm: Norm = Field("batch", description="norm between linear map and activation")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the input features")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sslplug.contracts import Options
+from sslplug.contracts import Options, Positive
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -20,7 +20,9 @@ class PairOptions(Options):
     )
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="random and time: share of pairs that test")
     validation_share: Share = Field(0.1, description="share of pairs held out for validation where no file gives them")
-    cutoffs: tuple[int, ...] = Field((20, 10), min_length=1, description="lengths of lists; the first is the primary one")
+    cutoffs: tuple[Positive, ...] = Field(
+        (20, 10), min_length=1, description="lengths of lists; the first is the primary one"
+    )
 
     @model_validator(mode="after")
     def _some_left(self) -> PairOptions:

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from scipy import sparse
 
-from sslplug.contracts import Options, Order, RankingPart, RankingTask, RawFeatures, Task, View
+from sslplug.contracts import Options, Order, Positive, RankingPart, RankingTask, RawFeatures, Task, View
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 from sslplug_recsys.batch import Entities, Histories
@@ -37,7 +37,7 @@ class SequenceOptions(Options):
     seen: Literal["history", "none"] = Field(
         "history", description="history: its items are not answered (S3-Rec, ICLRec); none: all items are ranked (DuoRec)"
     )
-    cutoffs: tuple[int, ...] = Field((10, 20, 5), min_length=1, description="lengths of the judged lists")
+    cutoffs: tuple[Positive, ...] = Field((10, 20, 5), min_length=1, description="lengths of the judged lists")
 
 
 def sequences_of(corpus: Corpus) -> Sequences:

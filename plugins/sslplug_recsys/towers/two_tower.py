@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug.errors import UsageError
 from sslplug_recsys.batch import Entities, FeatureTable
 from sslplug_recsys.spec import RecSpec
@@ -22,7 +22,7 @@ class TwoTowerOptions(Options):
     """Options of both towers."""
 
     width: int = Field(32, ge=1, description="width of one field's or number's vector")
-    hidden: tuple[int, ...] = Field((128, 64), description="widths of the hidden layers")
+    hidden: tuple[Positive, ...] = Field((128, 64), description="widths of the hidden layers")
     dim: int = Field(32, ge=1, description="width of the common space")
     item_ids: bool = Field(False, description="items have a vector of their own beside their features")
     user_ids: bool = Field(True, description="users have one")

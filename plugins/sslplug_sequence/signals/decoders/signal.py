@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug.errors import UsageError
 from sslplug_sequence.signals.spec import SignalSpec
 
@@ -18,7 +18,7 @@ class SignalDecoderOptions(Options):
 
     target: str = Field("signal", description="name of the target: samples with all their channels, rows of level step")
     patch: int = Field(4, ge=1, description="samples of one frame, as the encoder has it; 1 for encoders with level step")
-    hidden: tuple[int, ...] = Field((), description="widths of layers before the last; none: a linear map (SPT)")
+    hidden: tuple[Positive, ...] = Field((), description="widths of layers before the last; none: a linear map (SPT)")
 
 
 class SignalDecoder(nn.Module):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug_sequence.signals.batch import Signals
 from sslplug_sequence.signals.encoders.pooling import Pool, owners, pooled, rows_of
 from sslplug_sequence.signals.spec import SignalSpec
@@ -18,7 +18,9 @@ from sslplug_sequence.signals.spec import SignalSpec
 class GruOptions(Options):
     """Convolutions, then recurrent layers."""
 
-    convolutions: tuple[int, ...] = Field((32, 64, 128), min_length=1, description="output channels of each convolution")
+    convolutions: tuple[Positive, ...] = Field(
+        (32, 64, 128), min_length=1, description="output channels of each convolution"
+    )
     kernel: int = Field(3, ge=1, description="samples each convolution spans; odd")
     stride: int = Field(1, ge=1, description="samples from one latent to the next: the last convolution's stride")
     width: int = Field(256, ge=1, description="width of the GRU")

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug.errors import UsageError
 from sslplug_sequence.signals.encoders.pooling import one_length
 from sslplug_sequence.signals.spec import SignalSpec
@@ -24,7 +24,7 @@ _RELEASED = {150: (2, 2, 3, 3, 3), 300: (2, 2, 5, 5, 3), 900: (3, 3, 5, 5, 4)}
 class ResNet1dOptions(Options):
     """Stages of a convolution, residual blocks and a downsampling. Defaults are the released 5 s encoder's."""
 
-    widths: tuple[int, ...] = Field((64, 128, 256, 256, 512), min_length=1, description="channels of each stage")
+    widths: tuple[Positive, ...] = Field((64, 128, 256, 256, 512), min_length=1, description="channels of each stage")
     blocks: tuple[int, ...] = Field((2, 2, 2, 2, 0), min_length=1, description="residual blocks of each stage")
     factors: tuple[int, ...] | None = Field(
         None, description="downsampling of each stage; default: the released ones, else so that one frame is left"

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug_sequence.signals.batch import Signals
 from sslplug_sequence.signals.encoders.pooling import Pool, owners, pooled, rows_of
 from sslplug_sequence.signals.spec import SignalSpec
@@ -19,8 +19,8 @@ from sslplug_sequence.signals.spec import SignalSpec
 class TpnOptions(Options):
     """Convolutions, ReLU and dropout after each."""
 
-    widths: tuple[int, ...] = Field((32, 64, 96), min_length=1, description="output channels of each convolution")
-    kernels: tuple[int, ...] = Field((24, 16, 8), min_length=1, description="samples each convolution spans")
+    widths: tuple[Positive, ...] = Field((32, 64, 96), min_length=1, description="output channels of each convolution")
+    kernels: tuple[Positive, ...] = Field((24, 16, 8), min_length=1, description="samples each convolution spans")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout after each convolution")
     pool: Pool = Field("max", description="from frames to the window: max, mean or last")
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug.errors import DataError
 from sslplug_sequence.signals.encoders.pooling import one_length, owners, pooled, rows_of
 from sslplug_sequence.signals.spec import SignalSpec
@@ -18,7 +18,7 @@ from sslplug_sequence.signals.spec import SignalSpec
 class TstccOptions(Options):
     """Blocks of convolution, batch norm, ReLU and a halving maximum."""
 
-    widths: tuple[int, ...] = Field((32, 64, 128), min_length=1, description="output channels of each block")
+    widths: tuple[Positive, ...] = Field((32, 64, 128), min_length=1, description="output channels of each block")
     kernel: int = Field(8, ge=2, description="samples each convolution spans")
     dropout: float = Field(0.35, ge=0, lt=1, description="dropout after the first block")
     pool: Literal["max", "mean", "flatten"] = Field(

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sslplug.contracts import Assembly, Component, Options, Progress, Views, observing
+from sslplug.contracts import Assembly, Component, Options, Positive, Progress, Views, observing
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
 
@@ -31,7 +31,9 @@ class ClanOptions(Options):
 
     alpha: float = Field(0.5, ge=0, le=1, description="weight of the term that pulls windows together")
     margin: float = Field(0.5, gt=0, le=1, description="distance beyond which a negative is far enough; 1 is opposite")
-    projector: tuple[int, ...] = Field((64,), description="widths of the layers between encoder and loss; none: no head")
+    projector: tuple[Positive, ...] = Field(
+        (64,), description="widths of the layers between encoder and loss; none: no head"
+    )
 
 
 def clan_terms(rows: Tensor, negatives: Tensor, alpha: float, margin: float) -> dict[str, Tensor]:
