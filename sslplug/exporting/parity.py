@@ -47,13 +47,16 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
+    """A view that is compared: ``whole`` where it is rows of the data; the program's tensors, and what the encoder says."""
+
     view: View
     whole: bool
     tensors: Mapping[str, Tensor]
     said: Mapping[str, Tensor]
 
     def described(self) -> str:
+        """The shapes of the tensors."""
         return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in self.tensors.items())
 
 
@@ -63,7 +66,7 @@ def agreements(encoder: nn.Module, programs: Sequence[tuple[Program, Sequence[Pa
     Raises ParityError where one differs by more than BOUND, refuses rows of the data, or needs our code to run.
     """
     with tempfile.TemporaryDirectory(prefix="sslplug-export-") as place:
-        looks = [_looks(encoder, program) for program, _ in programs]
+        looks = [looks_at(encoder, program) for program, _ in programs]
         jobs, made = [], {}
         for number, (_, files) in enumerate(programs):
             given = [Path(place) / f"given-{number}-{look}.safetensors" for look in range(len(looks[number]))]
@@ -81,7 +84,7 @@ def agreements(encoder: nn.Module, programs: Sequence[tuple[Program, Sequence[Pa
         }
 
 
-def _looks(encoder: nn.Module, program: Program) -> list[_Look]:
+def looks_at(encoder: nn.Module, program: Program) -> list[Look]:
     """The views that are compared: samples of the data, and for each open length half of it, one, and twice as much, where such
     rows are a batch and the encoder takes it. A trace that fixed how often something is done shows there."""
     views = [(view, True) for view in program.form.samples] + [(view, False) for view in _parts(program)]
@@ -94,7 +97,7 @@ def _looks(encoder: nn.Module, program: Program) -> list[_Look]:
                 if whole:
                     raise
                 continue
-            looks.append(_Look(view, whole, program.form.tensors(view), said))
+            looks.append(Look(view, whole, program.form.tensors(view), said))
     return looks
 
 
@@ -141,7 +144,7 @@ def _run(job: Path, programs: Sequence[Mapping[str, object]]) -> Mapping[str, st
 
 
 def _agreement(
-    file: Path, program: Program, looks: Sequence[_Look], made: Sequence[Path], refused: Mapping[str, str]
+    file: Path, program: Program, looks: Sequence[Look], made: Sequence[Path], refused: Mapping[str, str]
 ) -> Agreement:
     largest, notes, kept = 0.0, [], []
     for look, output in zip(looks, made, strict=True):
@@ -182,7 +185,7 @@ def difference(expected: Tensor, found: Tensor) -> float:
     return off if off == off else float("inf")
 
 
-def _sizes(program: Program, looks: Sequence[_Look]) -> dict[str, tuple[int, ...]]:
+def _sizes(program: Program, looks: Sequence[Look]) -> dict[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
     for look in looks:
         for name, shape in program.inputs.items():

@@ -1,7 +1,8 @@
-"""Checks of the default recipe as a run: it trains, repeats, resumes, and its encoder is worth something where that is claimed."""
+"""Checks of the default recipe as a run: it trains, repeats, resumes, exports, and is worth something where that is claimed."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslplug.build import build_encoder
 from sslplug.contracts import Task
 from sslplug.diagnostics import collapse, health
+from sslplug.errors import UsageError
 from sslplug.evaluation import embed
+from sslplug.exporting.archive import load_program
+from sslplug.exporting.form import forms_of
+from sslplug.exporting.parity import BOUND, difference, looks_at
+from sslplug.exporting.program import Program, traced
 from sslplug.randomness import Rng
 from sslplug.testing.global_state import global_state
 from sslplug.testing.leaves import differences, snapshot
@@ -132,16 +138,58 @@ def frozen(runs: Runs) -> str:
 
     Mend: build the encoder from its options and spec alone, and keep what it learns in parameters and persistent buffers.
     """
+    trained: Any = runs.whole.lend().composed.method.encoder
+    views = runs.material.clean[:1]
+    first, second = embed(trained, views, CPU), embed(_restored(runs), views, CPU)
+    apart = [level for level in first if not np.array_equal(first[level], second[level])]
+    return f"restored, the encoder embeds level {', '.join(apart)} otherwise; expected the same bits." if apart else ""
+
+
+def exports(runs: Runs) -> str:
+    """The frozen encoder as a program (`sslplug export`), saved and read again, says what the encoder says.
+
+    Mend: let forward do the same while torch traces it, and take lengths from the view's tensors, not from numbers beside them.
+    """
+    encoder = _restored(runs).eval().requires_grad_(False)
+    name = runs.material.default.picked["encoder"].name
+    try:
+        programs = [traced(encoder, name, form) for form in forms_of(encoder, iter(runs.material.clean))]
+    except UsageError as error:  # views of several forms, or an encoder that torch cannot trace
+        raise NotApplicable(f"`sslplug export` writes no program of it: {error}") from error
+    return next(filter(None, (_said_otherwise(encoder, program) for program in programs)), "")
+
+
+def _said_otherwise(encoder: Any, program: Program) -> str:
+    with tempfile.TemporaryDirectory(prefix="sslplug-check-") as folder:
+        file = Path(folder) / "encoder.pt2"
+        file.write_bytes(program.saved())
+        read = load_program(file).module()
+    for look in looks_at(encoder, program):
+        try:
+            with torch.no_grad():
+                said = read(**look.tensors)
+        except Exception as error:  # whatever a program raises
+            if not look.whole:
+                continue
+            return f"the exported program refuses rows of the data ({look.described()}): {error}; expected embeddings."
+        for level, expected in look.said.items():
+            off = difference(expected, said[level])
+            if not off <= BOUND:
+                return (
+                    f"the exported program says otherwise at level {level}, by {off:.1e} of its largest value, on "
+                    f"{look.described()}; expected at most {BOUND:.0e}."
+                )
+    return ""
+
+
+def _restored(runs: Runs) -> nn.Module:
+    """An encoder built anew from the recipe, with the weights of the run's checkpoint."""
     whole, material = runs.whole.lend(), runs.material
     kept = {name: t for name, t in whole.checkpoint.model.items() if name.startswith("encoder.")}
     weights = {name.removeprefix("encoder."): tensor for name, tensor in kept.items()}
     fresh = build_encoder(material.default, material.data.spec, CPU)
     checkpoint.load_model(fresh, weights, Path("checkpoint"))
-    trained: Any = whole.composed.method.encoder
-    views = material.clean[:1]
-    first, second = embed(trained, views, CPU), embed(fresh, views, CPU)
-    apart = [level for level in first if not np.array_equal(first[level], second[level])]
-    return f"restored, the encoder embeds level {', '.join(apart)} otherwise; expected the same bits." if apart else ""
+    return fresh
 
 
 def beats_untrained(runs: Runs) -> str:
@@ -207,6 +255,7 @@ CHECKS: Mapping[str, Callable[[Runs], str]] = {
     "observe": observe,
     "resume": resume,
     "frozen": frozen,
+    "exports": exports,
     "beats-untrained": beats_untrained,
     "spread": spread,
 }

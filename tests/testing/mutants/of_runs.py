@@ -105,6 +105,15 @@ class Remembers(CellsEncoder):
         return replace(embedding, levels={level: rows + self.seen for level, rows in embedding.levels.items()})
 
 
+class OtherwiseTraced(CellsEncoder):
+    """Leaves out what it thinks a program need not do."""
+
+    def forward(self, view: View) -> Embedding:
+        embedding = super().forward(view)
+        scale = 1.0 if torch.compiler.is_compiling() else 2.0
+        return replace(embedding, levels={level: rows * scale for level, rows in embedding.levels.items()})
+
+
 class OneDirection(CellsEncoder):
     """One dimension drowns all others; a probe that scales its columns does not see it."""
 
@@ -146,6 +155,7 @@ MUTANTS = [
     method("observe", StaysInEval, "in another mode"),
     method("resume", Counting, "after stop and resume"),
     Mutant("run/frozen", with_encoder(Remembers, "cells"), "restored, the encoder embeds level .* otherwise"),
+    Mutant("run/exports", with_encoder(OtherwiseTraced, "cells"), "the exported program says otherwise at level cell, by"),
     Mutant(
         "run/beats-untrained",
         with_objective(
