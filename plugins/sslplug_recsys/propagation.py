@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from sslplug.randomness import Rng
-from sslplug_recsys.batch import spans
+from sslplug_recsys.feature_table import spans
 from sslplug_recsys.graph import Graph
 
 

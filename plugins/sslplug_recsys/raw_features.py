@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sslplug.contracts import RawFeatures
-from sslplug_recsys.batch import MISSING, FeatureTable
+from sslplug_recsys.feature_table import MISSING, FeatureTable
 
 NEIGHBOURS = 50
 """Nearest items kept of each item."""

@@ -9,7 +9,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from sslplug_recsys.batch import FeatureTable, Histories
+from sslplug_recsys.batch import Histories
+from sslplug_recsys.feature_table import FeatureTable
 
 _NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 

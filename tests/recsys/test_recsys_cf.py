@@ -24,7 +24,7 @@ from sslplug_recsys.collaborative.masked_product import mask, masked_product
 from sslplug_recsys.collaborative.ranking import PenaltyOptions, alignment, bpr, penalty, uniformity
 from sslplug_recsys.collaborative.svd_contrast import interaction_svd
 from sslplug_recsys.collaborative.table_logsumexp import table_logsumexp
-from sslplug_recsys.graph import graph_of
+from sslplug_recsys.interaction_graph import graph_of
 from sslplug_recsys.propagation import product
 from sslplug_recsys.spec import RecSpec
 

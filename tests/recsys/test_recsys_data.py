@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from sslplug.contracts import DataContext, Order, RankingTask
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
-from sslplug_recsys.batch import MISSING, FeatureTable, Histories
+from sslplug_recsys.batch import Histories
 from sslplug_recsys.data import DATA
 from sslplug_recsys.data.corpus import TEST, TRAIN, UNUSED, VAL, Corpus
 from sslplug_recsys.data.features import binned, edges_of, several, single, table_of
 from sslplug_recsys.data.rec_data import PairData, shares
 from sslplug_recsys.data.split import divide
 from sslplug_recsys.data.tastes import tastes
+from sslplug_recsys.feature_table import MISSING, FeatureTable
 from sslplug_recsys.raw_features import SHRINK
 from sslplug_recsys.tasks import popularity_slices
 

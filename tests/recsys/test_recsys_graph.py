@@ -10,8 +10,9 @@ from torch import Tensor
 
 from sslplug.errors import DataError, UsageError
 from sslplug.randomness import Rng
-from sslplug_recsys.batch import FeatureTable
-from sslplug_recsys.graph import Graph, graph_of, kept_edges, kept_nodes
+from sslplug_recsys.feature_table import FeatureTable
+from sslplug_recsys.graph import Graph, kept_edges, kept_nodes
+from sslplug_recsys.interaction_graph import graph_of
 from sslplug_recsys.propagation import Branch, Noise, Reading, perturbed, product, product_rows, propagate
 from sslplug_recsys.sampling import interactions_of, uniform
 from sslplug_recsys.spec import RecSpec

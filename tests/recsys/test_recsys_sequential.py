@@ -15,8 +15,9 @@ from sslplug.errors import DataError, UsageError
 from sslplug.evaluation.ranking.metrics import measure_lists
 from sslplug.evaluation.ranking.top import best, inner_products
 from sslplug.randomness import Rng
-from sslplug_recsys.batch import Entities, FeatureTable, Histories
+from sslplug_recsys.batch import Entities, Histories
 from sslplug_recsys.data.corpus import Corpus
+from sslplug_recsys.feature_table import FeatureTable
 from sslplug_recsys.sequential.contrast import DotContrast, DotContrastOptions
 from sslplug_recsys.sequential.cuts import Sequences, leave_one_out, prefixes
 from sslplug_recsys.sequential.encoder import Sasrec, SasrecOptions

@@ -16,10 +16,11 @@ from sslplug.discovery import recipes_of
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
 from sslplug.recipe import read_recipe, resolve
-from sslplug_recsys.batch import Entities, FeatureTable, Pairs
+from sslplug_recsys.batch import Entities, Pairs
 from sslplug_recsys.data import DATA
 from sslplug_recsys.data.features import several, single, table_of
 from sslplug_recsys.data.rec_data import PairData
+from sslplug_recsys.feature_table import FeatureTable
 from sslplug_recsys.plugin import PLUGIN
 from sslplug_recsys.spec import RecSpec
 from sslplug_recsys.towers import masked_items, pairs, sampled_softmax, two_tower

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from sslplug.contracts import Options, View
 from sslplug.errors import UsageError
 from sslplug_recsys.batch import Entities
-from sslplug_recsys.graph import Graph, graph_of
+from sslplug_recsys.graph import Graph
+from sslplug_recsys.interaction_graph import graph_of
 from sslplug_recsys.spec import RecSpec
 
 SIDES: Mapping[str, str] = {"user": "user", "item": "item", "negative": "item"}

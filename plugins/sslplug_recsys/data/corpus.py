@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from sslplug.errors import DataError
-from sslplug_recsys.batch import FeatureTable
+from sslplug_recsys.feature_table import FeatureTable
 
 TRAIN, VAL, TEST, UNUSED = 0, 1, 2, 3
 """Which part of a split an interaction belongs to. UNUSED: in none (an item wanted by a user without history)."""

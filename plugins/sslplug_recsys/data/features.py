@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sslplug_recsys.batch import MISSING, FeatureTable
+from sslplug_recsys.feature_table import MISSING, FeatureTable
 
 BINS = 10
 """A numeric feature becomes so many bins of equal frequency."""

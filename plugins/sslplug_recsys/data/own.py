@@ -16,13 +16,13 @@ from sslplug.contracts import DataContext, Fault, Faults, Reading, Refused, atte
 from sslplug.contracts.cells import ids, repeats
 from sslplug.contracts.tables import Table, mask, plain_words, require
 from sslplug.errors import DataError, UsageError
-from sslplug_recsys.batch import FeatureTable
 from sslplug_recsys.data.corpus import PARTS, TEST, TRAIN, VAL, Corpus, apart
 from sslplug_recsys.data.lightgcn_text import reading_of_parts
 from sslplug_recsys.data.options import FileOptions, TableOptions
 from sslplug_recsys.data.own_features import read_features
 from sslplug_recsys.data.own_log import HINT, Log, read_log
 from sslplug_recsys.data.own_tables import OwnTable, read_own
+from sslplug_recsys.feature_table import FeatureTable
 
 PART = {"train": TRAIN, "val": VAL, "test": TEST}
 A = {"user": "a user", "item": "an item"}

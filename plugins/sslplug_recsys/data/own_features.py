@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from sslplug.contracts import Faults, Reading
 from sslplug.contracts.cells import DECIMAL_COMMA, NO_VALUE, WHOLE, is_number, numbers
 from sslplug.contracts.tables import Table, cell, mask
-from sslplug_recsys.batch import FeatureTable
 from sslplug_recsys.data.features import Words, binned, edges_of, single, table_of
 from sslplug_recsys.data.options import FileOptions
 from sslplug_recsys.data.own_tables import OwnTable
+from sslplug_recsys.feature_table import FeatureTable
 
 OTHER_SEPARATORS = ("|", ";", ",", "/")
 

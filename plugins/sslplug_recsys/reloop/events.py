@@ -8,9 +8,9 @@ import numpy as np
 
 from sslplug.contracts import DataContext
 from sslplug.errors import DataError
-from sslplug_recsys.batch import FeatureTable
 from sslplug_recsys.data.movielens import read_movielens
 from sslplug_recsys.data.sources import SOURCES, locate
+from sslplug_recsys.feature_table import FeatureTable
 
 
 @dataclass(frozen=True, eq=False)

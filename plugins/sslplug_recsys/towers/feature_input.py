@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sslplug_recsys.batch import Entities, FeatureTable
+from sslplug_recsys.batch import Entities
+from sslplug_recsys.feature_table import FeatureTable
 
 
 class FeatureInput(nn.Module):

@@ -25,7 +25,8 @@ from torch import Tensor
 from sslplug.contracts import Options, View
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
-from sslplug_recsys.batch import Entities, FeatureTable, Pairs
+from sslplug_recsys.batch import Entities, Pairs
+from sslplug_recsys.feature_table import FeatureTable
 from sslplug_recsys.spec import RecSpec
 from sslplug_recsys.towers.mutual_information import correlated, mutual_information
 from sslplug_recsys.towers.pairs import require_pairs

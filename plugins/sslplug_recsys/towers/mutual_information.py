@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from sslplug_recsys.batch import FeatureTable
+from sslplug_recsys.feature_table import FeatureTable
 
 
 def mutual_information(table: FeatureTable) -> np.ndarray:

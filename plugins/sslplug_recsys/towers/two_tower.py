@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from sslplug.contracts import Embedding, Options, Positive, View
 from sslplug.errors import UsageError
-from sslplug_recsys.batch import Entities, FeatureTable
+from sslplug_recsys.batch import Entities
+from sslplug_recsys.feature_table import FeatureTable
 from sslplug_recsys.spec import RecSpec
 from sslplug_recsys.towers.feature_input import FeatureInput
 

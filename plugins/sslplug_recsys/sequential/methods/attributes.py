@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from sslplug.contracts import Assembly, Component, Options, Progress, Views, tags
 from sslplug.errors import UsageError
 from sslplug.randomness import Rng
-from sslplug_recsys.batch import FeatureTable
+from sslplug_recsys.feature_table import FeatureTable
 from sslplug_recsys.sequential.encoder import SPREAD
 from sslplug_recsys.sequential.methods.next_item import history_rows, item_vectors, strangers
 from sslplug_recsys.sequential.ranks import weight_of_rank
