@@ -18,7 +18,7 @@ from sslplug.contracts.model import (
     observing,
 )
 from sslplug.contracts.plugin import API, Plugin
-from sslplug.contracts.published import proved_files
+from sslplug.contracts.published import PublishedSet
 from sslplug.contracts.ranking import PairFeatures, RankingPart, RankingTask
 from sslplug.contracts.reading import Faults, Reading, Refused, attempt, collected, finished, listed
 from sslplug.contracts.task import Kind, Split, Task
@@ -52,6 +52,7 @@ __all__ = [
     "Plugin",
     "Positive",
     "Progress",
+    "PublishedSet",
     "RankingPart",
     "RankingTask",
     "RawFeatures",
@@ -70,7 +71,6 @@ __all__ = [
     "listed",
     "observing",
     "plain_arrays",
-    "proved_files",
     "tags",
     "tasks_of",
     "unpacked",

@@ -17,7 +17,7 @@ from sslplug_recsys.data.builders import read_s3rec_set
 from sslplug_recsys.data.corpus import Corpus, distinct
 from sslplug_recsys.data.movielens import read_movielens
 from sslplug_recsys.data.rec_data import PairData
-from sslplug_recsys.data.sources import SOURCES, locate
+from sslplug_recsys.data.sources import SOURCES
 
 ROOT = os.environ.get("SSLPLUG_DATA")
 pytestmark = pytest.mark.skipif(not ROOT, reason="SSLPLUG_DATA names no data root, so the published sets are not there")
@@ -50,7 +50,7 @@ READERS: dict[str, Callable[[Path], Corpus]] = {
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes_are_the_published_ones(name: str) -> None:
     assert ROOT is not None
-    corpus = READERS[name](locate(SOURCES[name], DataContext(Path(ROOT), Path("nowhere"), 0)))
+    corpus = READERS[name](SOURCES[name].place(DataContext(Path(ROOT), Path("nowhere"), 0)))
     users, items, train, val, test = SIZES[name]
     assert (corpus.users, corpus.items) == (users, items)
     assert corpus.part is not None

@@ -195,7 +195,7 @@ def test_another_file_under_a_published_name_is_refused(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "car__car.data.xz").write_bytes(lzma.compress(b"vhigh,vhigh,2,2,small,low,unacc\n"))
     with pytest.raises(
-        DataError, match=r"car__car\.data\.xz: sha256 .*expected a69|car__car\.data\.xz: sha256 .*; expected 2f16"
+        DataError, match=r"car__car\.data\.xz: its sha256 .*expected a69|car__car\.data\.xz: its sha256 .*; expected 2f16"
     ):
         DATA["car"].build(DATA["car"].options(), DataContext(tmp_path, tmp_path, 0))
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split, proved_files
+from sslplug.contracts import DataContext, PublishedSet, Split
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
 from sslplug_lidar.data.cloud_data import CloudData
@@ -81,7 +81,7 @@ def build(options: KittiObjectOptions, context: DataContext) -> CloudData:
 
 def read_objects(options: KittiObjectOptions, context: DataContext) -> CloudSet:
     """Boxes of each frame, its other segments as background, then unlabelled segments of the KITTI sweeps (label -1)."""
-    paths = proved_files("KITTI object frames", "lidar/kitti_object", FILES, context)
+    paths = PublishedSet("KITTI object frames", "lidar/kitti_object", FILES).proved(context)
     calibrations, labels, frames = paths[:6], paths[6:12], paths[12:]
     clouds: list[np.ndarray] = []
     classes: list[int] = []

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, proved_files
+from sslplug.contracts import DataContext, PublishedSet
 from sslplug_lidar.data.assemble import cloud_data, no_tasks
 from sslplug_lidar.data.cloud_data import CloudData
 from sslplug_lidar.data.cloud_set import CloudSet, pack
@@ -54,10 +54,10 @@ def sweeps(drives: Sequence[str], context: DataContext) -> CloudSet:
     """Whole sweeps of the named drives, each a group, in order."""
     made: list[tuple[list[Path], np.ndarray]] = []
     if "odometry" in drives:
-        calibration, poses, *files = proved_files("KITTI odometry 00", "lidar/kitti_odometry_00", ODOMETRY, context)
+        calibration, poses, *files = PublishedSet("KITTI odometry 00", "lidar/kitti_odometry_00", ODOMETRY).proved(context)
         made.append((files, read_poses(poses, read_calibration(calibration, "Tr"), len(files))))
     if "raw" in drives:
-        files = proved_files("KITTI raw sweeps", "lidar/kitti_raw_sweeps", RAW, context)
+        files = PublishedSet("KITTI raw sweeps", "lidar/kitti_raw_sweeps", RAW).proved(context)
         made.append((files, np.full((len(files), 4, 4), np.nan)))
     return sequences("kitti_sweeps", made)
 

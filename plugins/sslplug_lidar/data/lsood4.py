@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sslplug.contracts import DataContext, proved_files, unpacked
+from sslplug.contracts import DataContext, PublishedSet, unpacked
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
@@ -29,7 +29,7 @@ HEAD = ["file", "origin_x", "origin_y", "origin_z", "relative_x", "relative_y", 
 
 def build(options: CloudOptions, context: DataContext) -> CloudData:
     """Split by order within each class, as neighbours are often one thing in two frames: 60 % train, 10 % val, 30 % test."""
-    (path,) = proved_files("LSOOD, 4 classes", "lidar/lsood4", DIGESTS, context)
+    (path,) = PublishedSet("LSOOD, 4 classes", "lidar/lsood4", DIGESTS).proved(context)
 
     def tasks(clouds: CloudSet, rng: Rng) -> Mapping[str, Any]:
         assert clouds.labels is not None  # read_objects gives them

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, RawFeatures, Split, Task, proved_files
+from sslplug.contracts import DataContext, PublishedSet, RawFeatures, Split, Task
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data
@@ -59,7 +59,7 @@ class Recordings:
 
 def build(options: RadharOptions, context: DataContext) -> CloudData:
     """Trained and chosen on the published training recordings, validation by whole recordings, tested on the test folder."""
-    (path,) = proved_files("RadHAR", "lidar/radhar", DIGESTS, context)
+    (path,) = PublishedSet("RadHAR", "lidar/radhar", DIGESTS).proved(context)
     found = read_recordings(path)
 
     def tasks(clouds: CloudSet, rng: Rng) -> Mapping[str, Any]:

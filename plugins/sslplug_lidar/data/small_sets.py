@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Split, proved_files, unpacked
+from sslplug.contracts import DataContext, PublishedSet, Split, unpacked
 from sslplug.randomness import Rng
 from sslplug_lidar.data.assemble import cloud_data, no_tasks
 from sslplug_lidar.data.cloud_data import CloudData
@@ -51,7 +51,7 @@ class ShapeOptions(CloudOptions):
 
 def build_scan_pair(options: SweepOptions, context: DataContext) -> CloudData:
     """Two scans and the motion between them: the source is the target's predecessor. Nothing is labelled."""
-    motion, source, target = proved_files("registered scan pair", "lidar/scan_pair", SCAN_PAIR, context)
+    motion, source, target = PublishedSet("registered scan pair", "lidar/scan_pair", SCAN_PAIR).proved(context)
     points = [read_ply(path)[0] for path in (source, target)]
     offsets, xyz, features = pack(points)
     poses = np.stack([table(motion, 4, "a 4 x 4 matrix"), np.eye(4)])
@@ -70,7 +70,7 @@ def build_scan_pair(options: SweepOptions, context: DataContext) -> CloudData:
 
 def build_voxels(options: VoxelOptions, context: DataContext) -> CloudData:
     """Chairs and monitors as the surface voxels of 32^3 grids, unit sphere."""
-    paths = proved_files("ModelNet10 voxels", "lidar/modelnet10_voxels", VOXELS, context)
+    paths = PublishedSet("ModelNet10 voxels", "lidar/modelnet10_voxels", VOXELS).proved(context)
     shapes: list[np.ndarray] = []
     labels: list[int] = []
     for number, path in enumerate(paths):
@@ -102,7 +102,7 @@ def surface(grid: np.ndarray) -> np.ndarray:
 
 def build_shapes(options: ShapeOptions, context: DataContext) -> CloudData:
     """40 classes of synthetic meshes, one to train and one to test each, sampled on the surface; unit sphere."""
-    (path,) = proved_files("geometric shapes", "lidar/geometric_shapes", SHAPES, context)
+    (path,) = PublishedSet("geometric shapes", "lidar/geometric_shapes", SHAPES).proved(context)
     rng = Rng.root(context.seed).fork("surface")
     made, labels, parts, classes = [], [], [], list[str]()
     with zipfile.ZipFile(path) as archive:

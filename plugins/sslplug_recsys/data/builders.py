@@ -25,7 +25,7 @@ from sslplug_recsys.data.options import (
 from sslplug_recsys.data.own import from_files, from_memory
 from sslplug_recsys.data.rec_data import PairData
 from sslplug_recsys.data.s3rec import read_s3rec
-from sslplug_recsys.data.sources import SOURCES, locate
+from sslplug_recsys.data.sources import SOURCES
 from sslplug_recsys.data.split import Kind, divide
 from sslplug_recsys.data.tastes import tastes
 
@@ -55,7 +55,7 @@ def published(key: str, read: Callable[[Path], Corpus]) -> Callable[[PublishedOp
     """The builder of a set with a published split."""
 
     def build(options: PublishedOptions, context: DataContext) -> PairData:
-        return pair_data(read(locate(SOURCES[key], context)), options.split, options, context)
+        return pair_data(read(SOURCES[key].place(context)), options.split, options, context)
 
     return build
 
@@ -63,14 +63,14 @@ def published(key: str, read: Callable[[Path], Corpus]) -> Callable[[PublishedOp
 def build_movielens(options: MovieLensOptions, context: DataContext) -> PairData:
     """MovieLens-100K."""
     fold = options.fold if options.split == "given" else None
-    corpus = read_movielens(locate(SOURCES["ml-100k"], context), fold, options.least_rating)
+    corpus = read_movielens(SOURCES["ml-100k"].place(context), fold, options.least_rating)
     return pair_data(corpus, options.split, options, context)
 
 
 def read_s3rec_set(name: str, context: DataContext) -> Corpus:
     """A set in S3-Rec's format, its files proved."""
     files = (f"{name}.txt", f"{name}_item2attributes.json")
-    return read_s3rec(locate(SOURCES["s3rec"], context, files), name)
+    return read_s3rec(SOURCES["s3rec"].place(context, files), name)
 
 
 def build_s3rec(options: S3RecOptions, context: DataContext) -> PairData:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from sslplug.contracts import DataContext, proved_files
+from sslplug.contracts import PublishedSet
 
-
-@dataclass(frozen=True)
-class Source:
-    """A published set: its files below ``folder`` with their sha256, and where to ask for them."""
-
-    title: str
-    folder: str
-    files: Mapping[str, str]
-    home: str
-
-
-SOURCES: Mapping[str, Source] = MappingProxyType(
+SOURCES: Mapping[str, PublishedSet] = MappingProxyType(
     {
-        "gowalla": Source(
+        "gowalla": PublishedSet(
             "Gowalla, LightGCN's split (Cho et al. 2011; He et al. 2020)",
             "recsys/gowalla",
             {
@@ -31,7 +18,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             },
             "https://github.com/gusye1234/LightGCN-PyTorch",
         ),
-        "lastfm": Source(
+        "lastfm": PublishedSet(
             "LastFM with friends, LightGCN's split (Cantador et al. 2011)",
             "recsys/lastfm",
             {
@@ -41,7 +28,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             },
             "https://grouplens.org/datasets/hetrec-2011/",
         ),
-        "ml-100k": Source(
+        "ml-100k": PublishedSet(
             "MovieLens-100K (Harper and Konstan 2015)",
             "recsys/ml-100k",
             {
@@ -62,7 +49,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             },
             "https://grouplens.org/datasets/movielens/100k/",
         ),
-        "ml-1m": Source(
+        "ml-1m": PublishedSet(
             "MovieLens-1M, the split MovieLens1M_m2 (Harper and Konstan 2015)",
             "recsys/ml-1m",
             {
@@ -71,7 +58,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             },
             "https://github.com/xue-pai/UltraGCN",
         ),
-        "s3rec": Source(
+        "s3rec": PublishedSet(
             "sequences with item attributes (Zhou et al. 2020)",
             "recsys/s3rec",
             {
@@ -86,7 +73,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             },
             "https://github.com/RUCAIBox/CIKM2020-S3Rec",
         ),
-        "yelp": Source(
+        "yelp": PublishedSet(
             "Yelp, SSLRec's split (Ren et al. 2024)",
             "recsys/yelp-sslrec",
             {
@@ -99,9 +86,3 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
     }
 )
 """The sets that can be named, by name."""
-
-
-def locate(source: Source, context: DataContext, files: Sequence[str] = ()) -> Path:
-    """The folder with the set's ``files`` (default: all), proved by :func:`sslplug.contracts.proved_files`."""
-    digests = {name: source.files[name] for name in tuple(files) or source.files}
-    return proved_files(source.title, source.folder, digests, context, f"Get them from {source.home}.")[0].parent

@@ -10,7 +10,7 @@ from sslplug.randomness import Rng
 from sslplug_recsys.data.movielens import read_movielens
 from sslplug_recsys.data.options import FileOptions
 from sslplug_recsys.data.own import faults_of_files, from_files
-from sslplug_recsys.data.sources import SOURCES, locate
+from sslplug_recsys.data.sources import SOURCES
 from sslplug_recsys.data.tastes import tastes
 from sslplug_recsys.relatedness.basket_data import BasketData, BasketOptions
 
@@ -39,7 +39,7 @@ class MovieLensOptions(BasketOptions):
 
 def build_movielens(options: MovieLensOptions, context: DataContext) -> BasketData:
     """MovieLens-100K: films rated well in one session."""
-    return BasketData(read_movielens(locate(SOURCES["ml-100k"], context), None, options.least_rating), options)
+    return BasketData(read_movielens(SOURCES["ml-100k"].place(context), None, options.least_rating), options)
 
 
 class FilesOptions(BasketOptions):

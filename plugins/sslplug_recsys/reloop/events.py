@@ -9,7 +9,7 @@ import numpy as np
 from sslplug.contracts import DataContext
 from sslplug.errors import DataError
 from sslplug_recsys.data.movielens import read_movielens
-from sslplug_recsys.data.sources import SOURCES, locate
+from sslplug_recsys.data.sources import SOURCES
 from sslplug_recsys.feature_table import FeatureTable
 
 
@@ -45,7 +45,7 @@ def movielens_clicks(context: DataContext, least_rating: int = 4) -> Clicks:
 
     The set is no log of impressions: what was not rated was not seen, and a user's ratings lie close together in time.
     """
-    folder = locate(SOURCES["ml-100k"], context)
+    folder = SOURCES["ml-100k"].place(context)
     rated, liked = read_movielens(folder, None, 1), read_movielens(folder, None, least_rating)
     assert rated.time is not None  # the reader says so
     good = np.isin(rated.user * rated.items + rated.item, liked.user * liked.items + liked.item)

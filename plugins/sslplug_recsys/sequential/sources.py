@@ -13,7 +13,7 @@ from sslplug_recsys.data.builders import read_s3rec_set
 from sslplug_recsys.data.movielens import read_movielens
 from sslplug_recsys.data.options import FileOptions
 from sslplug_recsys.data.own import faults_of_files, from_files
-from sslplug_recsys.data.sources import SOURCES, locate
+from sslplug_recsys.data.sources import SOURCES
 from sslplug_recsys.data.tastes import tastes
 from sslplug_recsys.sequential.sequence_data import SequenceData, SequenceOptions
 
@@ -51,7 +51,7 @@ class MovieLensOptions(SequenceOptions):
 
 def build_movielens(options: MovieLensOptions, context: DataContext) -> SequenceData:
     """MovieLens-100K in the order of its ratings."""
-    return SequenceData(read_movielens(locate(SOURCES["ml-100k"], context), None, options.least_rating), options)
+    return SequenceData(read_movielens(SOURCES["ml-100k"].place(context), None, options.least_rating), options)
 
 
 class FilesOptions(SequenceOptions):

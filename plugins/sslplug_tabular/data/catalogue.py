@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from sslplug.contracts import DataContext
-from sslplug.errors import DataError
-
-
-@dataclass(frozen=True)
-class Source:
-    """One named set.
-
-    title   the name the literature uses
-    folder  below the data root (or the cache)
-    files   {file name: sha256, or None where no published digest is known}
-    home    where the set comes from, for whoever lacks it
-    """
-
-    title: str
-    folder: str
-    files: Mapping[str, str | None]
-    home: str
-
+from sslplug.contracts import PublishedSet
 
 _OPENML = "https://www.openml.org"
 _RTDL = "https://github.com/yandex-research/rtdl-revisiting-models (the data archive of the paper)"
 _SPLIT_ARRAYS = tuple(f"{kind}_{part}.npy" for kind in "Ny" for part in ("train", "val", "test"))
 
 
-def _arrays(title: str, folder: str) -> Source:
-    return Source(title, f"tabular/{folder}", {**dict.fromkeys(_SPLIT_ARRAYS), "info.json": None}, _RTDL)
+def _arrays(title: str, folder: str) -> PublishedSet:
+    return PublishedSet(title, f"tabular/{folder}", {**dict.fromkeys(_SPLIT_ARRAYS), "info.json": None}, _RTDL)
 
 
-SOURCES: Mapping[str, Source] = {
-    "adult": Source(
+SOURCES: Mapping[str, PublishedSet] = {
+    "adult": PublishedSet(
         "Adult",
         "tabular/adult",
         {
@@ -46,7 +25,7 @@ SOURCES: Mapping[str, Source] = {
         },
         "https://archive.ics.uci.edu/dataset/2/adult",
     ),
-    "california": Source(
+    "california": PublishedSet(
         "California housing",
         "tabular/california_housing",
         {
@@ -60,7 +39,7 @@ SOURCES: Mapping[str, Source] = {
         },
         _RTDL,
     ),
-    "jannis": Source(
+    "jannis": PublishedSet(
         "Jannis",
         "tabular/jannis",
         {
@@ -72,19 +51,19 @@ SOURCES: Mapping[str, Source] = {
         },
         _RTDL,
     ),
-    "bank": Source(
+    "bank": PublishedSet(
         "Bank marketing",
         "tabular/bank_marketing",
         {"bank-additional.zip": "d7872ede7e2e89ef41f98027c976e8dfc8f6fc402e20208ce31adbdc6f092030"},
         "https://archive.ics.uci.edu/dataset/222/bank+marketing",
     ),
-    "credit-g": Source(
+    "credit-g": PublishedSet(
         "credit-g (German credit)",
         "tabular/openml_small",
         {"creditg__dataset_31_credit-g.arff.xz": "a69c989e6744b13acd7890acefa6a9dd3c34bed07a10a471fcb007266ab720e4"},
         f"{_OPENML}/d/31",
     ),
-    "jungle": Source(
+    "jungle": PublishedSet(
         "Jungle chess",
         "tabular/openml_small",
         {
@@ -94,25 +73,25 @@ SOURCES: Mapping[str, Source] = {
         },
         f"{_OPENML}/d/41027",
     ),
-    "blood": Source(
+    "blood": PublishedSet(
         "Blood transfusion",
         "tabular/openml_small",
         {"blood__php0iVrYT.arff.xz": "7ac882cd432001c91fec2047701b694a1018e2bb8cae3ca07277e31c5bbbef00"},
         f"{_OPENML}/d/1464",
     ),
-    "car": Source(
+    "car": PublishedSet(
         "Car evaluation",
         "tabular/openml_small",
         {"car__car.data.xz": "2f16484e5fb85c87eaa413ccb4caedf554bab89d7c2b3243311f2a0105cd9f75"},
         "https://archive.ics.uci.edu/dataset/19/car+evaluation",
     ),
-    "heart": Source(
+    "heart": PublishedSet(
         "Heart failure",
         "tabular/openml_small",
         {"heart__heart.csv.xz": "6c03f6bd4becc1013100069fe651b8d80b01df573e41456274ef878ea5a7dc68"},
         "https://www.kaggle.com/datasets/fedesoriano/heart-failure-prediction",
     ),
-    "diabetes": Source(
+    "diabetes": PublishedSet(
         "Pima diabetes",
         "tabular/openml_small",
         {"diabetes__diabetes.csv.xz": "1728af72d2be48740804bfc09e7ad48b6ec2745082ff4f3e23e091e40323634e"},
@@ -122,35 +101,3 @@ SOURCES: Mapping[str, Source] = {
     "higgs": _arrays("Higgs small", "higgs_small"),
     "aloi": _arrays("ALOI", "aloi"),
 }
-
-
-def locate(source: Source, context: DataContext) -> Path:
-    """The folder with the set's files, below the data root, else below the cache; each file proved by its sha256.
-
-    Raises DataError that says where the files belong, or that a file is not the published one.
-    """
-    places = [root / source.folder for root in (context.root, context.cache) if root is not None]
-    for folder in places:
-        if all((folder / file).is_file() for file in source.files):
-            _prove(source, folder)
-            return folder
-    looked = " or ".join(str(folder) for folder in places)
-    root = "the data root (--data-root or SSLPLUG_DATA)" if context.root is None else str(context.root)
-    raise DataError(
-        f"{source.title}: not found in {looked}; expected the files {', '.join(source.files)}. This set is not downloaded: get "
-        f"it from {source.home} and put the files into {source.folder} below {root}, or choose a set that comes with "
-        "scikit-learn (breast_cancer, digits, wine, diabetes_sklearn)."
-    )
-
-
-def _prove(source: Source, folder: Path) -> None:
-    for file, digest in source.files.items():
-        if digest is None:
-            continue
-        with (folder / file).open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-        if found != digest:
-            raise DataError(
-                f"{folder / file}: sha256 {found}; expected {digest} for {source.title}. The file is not the published one; get "
-                f"it again from {source.home}."
-            )

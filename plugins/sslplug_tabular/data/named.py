@@ -16,7 +16,7 @@ from sslplug.contracts import DataContext, finished
 from sslplug.contracts.tables import Table
 from sslplug.errors import DataError
 from sslplug.randomness import Rng
-from sslplug_tabular.data.catalogue import SOURCES, locate
+from sslplug_tabular.data.catalogue import SOURCES
 from sslplug_tabular.data.options import AdultOptions, BankOptions, NamedOptions, OwnOptions, SplitOptions, TableOptions
 from sslplug_tabular.data.prepare import prepare
 from sslplug_tabular.data.reading import read_csv, read_table
@@ -49,7 +49,7 @@ def _own(
 
 def build_adult(options: AdultOptions, context: DataContext) -> TableData:
     """Adult: the published test file; a stratified fifth of the training file, drawn by ``split_seed``, validates."""
-    folder = locate(SOURCES["adult"], context)
+    folder = SOURCES["adult"].place(context)
     train, test = (_packed_csv(folder / f"adult.{part}.xz", _ADULT_COLUMNS) for part in ("data", "test"))
     table = pa.concat_tables([train, test])
     income = pc.replace_substring_regex(pc.utf8_trim_whitespace(table["income"]), r"\.$", "")
@@ -79,7 +79,7 @@ def split_arrays(
     source = SOURCES[key]
 
     def build(options: TableOptions, context: DataContext) -> TableData:
-        table, part, kinds, info = read_split_arrays(locate(source, context), parts)
+        table, part, kinds, info = read_split_arrays(source.place(context), parts)
         kind: TargetKind = "regression" if info["task_type"] == "regression" else "classification"
         own = _own(options, TARGET, kind, kinds)
         given = Parts(part, "published")
@@ -91,7 +91,7 @@ def split_arrays(
 def build_jannis(options: NamedOptions, context: DataContext) -> TableData:
     """Jannis without its training rows: four fifths of the validation rows train, a fifth validates, the test rows are whole."""
     source = SOURCES["jannis"]
-    table, part, kinds, _ = read_split_arrays(locate(source, context), ("val", "test"))
+    table, part, kinds, _ = read_split_arrays(source.place(context), ("val", "test"))
     rows = int((part == VAL).sum())
     seed = context.seed if options.split_seed is None else options.split_seed
     held = Table(source.title, table.slice(0, rows), np.arange(1, rows + 1))
@@ -110,7 +110,7 @@ def build_jannis(options: NamedOptions, context: DataContext) -> TableData:
 def build_bank(options: BankOptions, context: DataContext) -> TableData:
     """Bank marketing (bank-full.csv)."""
     source = SOURCES["bank"]
-    archive = locate(source, context) / next(iter(source.files))
+    archive = source.place(context) / next(iter(source.files))
     where = f"{archive}:bank-full.csv"
     try:
         with zipfile.ZipFile(archive) as members:
@@ -131,7 +131,7 @@ def one_file(
     source = SOURCES[key]
 
     def build(options: NamedOptions, context: DataContext) -> TableData:
-        path: Path = locate(source, context) / next(iter(source.files))
+        path: Path = source.place(context) / next(iter(source.files))
         own = _own(options, target, "classification", types or {}, SplitOptions(seed=options.split_seed))
         table = read_table(path, names=names)
         return TableData(prepare(source.title, MemorySource(table, source.title), own, context))

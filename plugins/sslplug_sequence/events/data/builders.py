@@ -25,7 +25,7 @@ from sslplug_sequence.events.data.options import (
 )
 from sslplug_sequence.events.data.physionet2012 import read_physionet
 from sslplug_sequence.events.data.point_processes import read_folds
-from sslplug_sequence.events.data.published import SOURCES, locate
+from sslplug_sequence.events.data.published import SOURCES
 from sslplug_sequence.events.data.shoppers import shoppers
 from sslplug_sequence.events.data.table import Encoding, EventTable, fit
 from sslplug_sequence.events.tasks import folded, held_out, next_event_tasks, without_tests
@@ -43,7 +43,7 @@ def build_shoppers(options: ShopperOptions, context: DataContext) -> EventData:
 
 def build_physionet(options: PhysionetOptions, context: DataContext) -> EventData:
     """PhysioNet 2012: trained and chosen on set a, tested on set b."""
-    table, test = read_physionet(locate(SOURCES["physionet2012"], context))
+    table, test = read_physionet(SOURCES["physionet2012"].place(context))
     assert table.labels is not None  # the reader gives them
     protocol = "train set a, test set b"
     task = folded("death", "anomaly", table.labels, test, options.folds, table.classes, protocol)
@@ -52,7 +52,7 @@ def build_physionet(options: PhysionetOptions, context: DataContext) -> EventDat
 
 def build_adfa(options: AdfaOptions, context: DataContext) -> EventData:
     """ADFA-LD."""
-    traces = read_adfa(locate(SOURCES["adfa_ld"], context) / "ADFA-LD.tar.xz")
+    traces = read_adfa(SOURCES["adfa_ld"].place(context) / "ADFA-LD.tar.xz")
     task = detection_task(traces) if options.task == "detection" else attack_task(traces, options.folds)
     return event_data(traces.table, {task.name: task}, options, context)
 
@@ -61,7 +61,7 @@ def point_process(key: str) -> Callable[[PointProcessOptions, DataContext], Even
     """The builder of a marked point process with published folds."""
 
     def build(options: PointProcessOptions, context: DataContext) -> EventData:
-        table, test = read_folds(locate(SOURCES[key], context) / f"{key}.tar.xz", key, options.fold)
+        table, test = read_folds(SOURCES[key].place(context) / f"{key}.tar.xz", key, options.fold)
         rng = Rng.root(context.seed)
         rest = np.setdiff1d(np.arange(len(table.entities)), test)
         val = np.sort(rng.fork("val").numpy().permutation(rest)[: len(rest) // 10])

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
-from sslplug.contracts import DataContext, proved_files
+from sslplug.contracts import PublishedSet
 
-
-@dataclass(frozen=True)
-class Source:
-    """A published set: its files below ``folder`` with their sha256, and where to ask for them."""
-
-    title: str
-    folder: str
-    files: Mapping[str, str]
-    home: str
-
-
-SOURCES: Mapping[str, Source] = MappingProxyType(
+SOURCES: Mapping[str, PublishedSet] = MappingProxyType(
     {
-        "physionet2012": Source(
+        "physionet2012": PublishedSet(
             "PhysioNet / CinC Challenge 2012",
             "events/physionet2012",
             {
@@ -33,19 +20,19 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             },
             "https://physionet.org/content/challenge-2012",
         ),
-        "adfa_ld": Source(
+        "adfa_ld": PublishedSet(
             "ADFA-LD (Creech and Hu 2013)",
             "events/adfa_ld",
             {"ADFA-LD.tar.xz": "1266ca7e00177a4d9d347008855a2548a726d12a00552686e81cd586ad408a37"},
             "https://research.unsw.edu.au/projects/adfa-ids-datasets",
         ),
-        "stackoverflow": Source(
+        "stackoverflow": PublishedSet(
             "StackOverflow badges (Du et al. 2016)",
             "events/tpp",
             {"stackoverflow.tar.xz": "1ff466d612b9d58a679c65396684e74cd9f890ee787e8af237e3a9993b2807d0"},
             "https://github.com/dunan/NeuralPointProcess",
         ),
-        "book_order": Source(
+        "book_order": PublishedSet(
             "Book order (Du et al. 2016)",
             "events/tpp",
             {"book_order.tar.xz": "10e9336f61b8d86cec43c2ca33725139dd76dcba79a93dfa5a30cb473c72fbe9"},
@@ -54,8 +41,3 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
     }
 )
 """The sets that can be named, by name."""
-
-
-def locate(source: Source, context: DataContext) -> Path:
-    """The folder with the set's files, proved by :func:`sslplug.contracts.proved_files`."""
-    return proved_files(source.title, source.folder, source.files, context, f"Get them from {source.home}.")[0].parent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import DataContext, proved_files
+from sslplug.contracts import DataContext, PublishedSet
 from sslplug.errors import DataError
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
@@ -23,7 +23,7 @@ DIGESTS = {
     "dsads8_acc.npy.xz": "aeae4b78f1b3b57832f82e214f8336aec4b7c2193d65703bfabd863e23a98bf7",
     "dsads8_gyro.npy.xz": "be3209dec63c0307e19fd8c23f0c98ac330c168031a6e6fb4fb8087cd5b3086e",
 }
-ORIGIN = "The recordings are those of the UCI repository's set 256 (CC BY 4.0)."
+HOME = "the UCI repository, set 256 (CC BY 4.0)"
 DEVICES = ("torso", "right-arm", "left-arm", "right-leg", "left-leg")
 CLASSES = ("sitting", "standing", "lying", "upstairs", "downstairs", "walking", "running", "jumping")
 SHAPE = (8, 8, 5, 3, 30, 125)
@@ -32,7 +32,7 @@ SHAPE = (8, 8, 5, 3, 30, 125)
 
 def build(options: SignalOptions, context: DataContext) -> SignalData:
     """1,920 windows of five devices; leave one subject out."""
-    acc, gyro = (_array(path) for path in proved_files("DSADS", FOLDER, DIGESTS, context, ORIGIN))
+    acc, gyro = (_array(path) for path in PublishedSet("DSADS", FOLDER, DIGESTS, HOME).proved(context))
     both = np.concatenate([acc, gyro], axis=3)  # six channels
     ordered = both.transpose(1, 0, 4, 2, 3, 5)  # subject, activity, segment, unit, channel, time
     subject, activity, _ = np.indices(ordered.shape[:3]).reshape(3, -1)

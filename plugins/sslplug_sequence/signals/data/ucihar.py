@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sslplug.contracts import DataContext, proved_files
+from sslplug.contracts import DataContext, PublishedSet
 from sslplug.errors import DataError
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
@@ -22,9 +22,9 @@ DIGESTS = {
     "ucihar_inertial.npz": "efaf482da31879729388289ef1e0b6a087cfe575360a23b289b3a7b822991bce",
     "ucihar_body_acc.npz": "1705a800dc8ed99b325ab5b2179a27f8c1cb4dd0db4e66aac8715c252747e177",
 }
-ORIGIN = (
-    "Or unpack the UCI repository's 'UCI HAR Dataset' (set 240) there; its licence asks to cite the paper and forbids "
-    "commercial use."
+HOME = (
+    "the UCI repository (set 240) and unpack its folder 'UCI HAR Dataset' there; its licence asks to cite the paper and forbids "
+    "commercial use"
 )
 CLASSES = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 SENSORS = ("body_acc", "body_gyro", "total_acc")
@@ -39,7 +39,7 @@ def build(options: SignalOptions, context: DataContext) -> SignalData:
     if texts is not None:
         values, subjects, labels = read_texts(texts)
     else:
-        values, subjects, labels = read_packed(*proved_files("UCI HAR", FOLDER, DIGESTS, context, ORIGIN))
+        values, subjects, labels = read_packed(*PublishedSet("UCI HAR", FOLDER, DIGESTS, HOME).proved(context))
     windows = WindowSet(
         "UCI HAR",
         values[:, None],

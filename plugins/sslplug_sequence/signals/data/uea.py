@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from sslplug.contracts import DataContext, Faults, Reading, Refused, finished, proved_files
+from sslplug.contracts import DataContext, Faults, PublishedSet, Reading, Refused, finished
 from sslplug.contracts.classes import codes
 from sslplug_sequence.signals.data.assemble import signal_data
 from sslplug_sequence.signals.data.options import SignalOptions
@@ -17,7 +17,7 @@ from sslplug_sequence.signals.data.ts_format import Series, read_ts
 from sslplug_sequence.signals.data.window_set import WindowSet
 
 FOLDER = "wearable/uea"
-ORIGIN = "The files are those of timeseriesclassification.com, compressed with xz."
+HOME = "timeseriesclassification.com, and compress the files with xz"
 Name = Literal["BasicMotions", "JapaneseVowels", "PickupGestureWiimoteZ", "GunPoint", "ItalyPowerDemand", "ArrowHead"]
 DIGESTS: dict[str, tuple[str, str]] = {  # train, test
     "ArrowHead": (
@@ -63,7 +63,7 @@ def build(options: UeaOptions, context: DataContext) -> SignalData:
     """The given files; each series is a subject of its own, for the archive does not name people."""
     name = options.dataset
     digests = dict(zip((f"{name}_TRAIN.ts.xz", f"{name}_TEST.ts.xz"), DIGESTS[name], strict=True))
-    train, test = proved_files(name, FOLDER, digests, context, ORIGIN)
+    train, test = PublishedSet(name, FOLDER, digests, HOME).proved(context)
     windows = finished(ts_windows(name, train, test, RATES.get(name, 1.0), TRIADS.get(name, ())))
     return signal_data(windows, options, context)
 
