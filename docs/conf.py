@@ -8,12 +8,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "docs" / "_ext")]
 
 project = "sslplug"
 author = "The sslplug authors"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "generated_pages"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "generated_pages", "mathml"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "_ext", "examples"]
 html_theme = "furo"
 html_title = "sslplug"
-myst_enable_extensions = ["colon_fence", "deflist"]
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+html_math_renderer = "mathml"
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
