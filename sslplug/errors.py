@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The sentence " Did you mean 'x'?", with the space before it, for an unknown word that is like a known one; else ""."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class SslplugError(Exception):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sslplug.contracts import Choice, Options, Role
+from sslplug.errors import meant
 from sslplug.recipe_types import Picked, Schema
 
 _EXPECTED = {
@@ -60,9 +61,8 @@ class Node:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: what was probably meant, and everything that is known."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    guess = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{guess}Known: {', '.join(names)}." if names else f"{guess}Nothing is known here."
+    all_known = f"Known: {', '.join(names)}." if names else "Nothing is known here."
+    return f"{meant(word, names)} {all_known}".lstrip()
 
 
 def role_of(metadata: Iterable[Any], role: str | None = None) -> str | None:

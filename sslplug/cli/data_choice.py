@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 
-from sslplug.errors import RunFolderError, UsageError
+from sslplug.errors import RunFolderError, UsageError, meant
 
 
 def data_overrides(plugin: str, data: str | None) -> list[str]:
@@ -20,11 +19,9 @@ def data_overrides(plugin: str, data: str | None) -> list[str]:
         return [f"data={json.dumps(data)}"]
     if Path(data).exists():
         return ["data.name=files", f"data.path={json.dumps(str(Path(data).resolve()))}"]
-    close = difflib.get_close_matches(data, known, n=1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
     names = ", ".join(sorted(known))
     raise UsageError(
-        f"--data {data}: plugin {plugin!r} has no data of this name and there is no such file.{guess} Known: {names}."
+        f"--data {data}: plugin {plugin!r} has no data of this name and there is no such file.{meant(data, known)} Known: {names}."
     )
 
 

@@ -7,7 +7,6 @@ stranger's import does besides, to this process or for ever, is found out in ano
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from sslplug.discovery.announced import GROUP, OWN, SWITCH, Found, list_plugins
 from sslplug.discovery.loading import import_and_check, recipes_of, refusal
 from sslplug.discovery.trial import SLOW, Verdict, tried
-from sslplug.errors import PluginError
+from sslplug.errors import PluginError, meant
 
 if TYPE_CHECKING:
     from sslplug.contracts import Plugin
@@ -45,11 +44,10 @@ def load(name: str) -> Plugin:
     active = [found for found in named if not found.disabled]
     if not named:
         names = sorted({found.name for found in announced if not found.disabled})
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        guess = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         known = f"Installed: {', '.join(names)}." if names else "None is installed."
         raise PluginError(
-            f"There is no plugin named {name!r}.{guess} {known} A plugin is a package with an entry point in {GROUP!r}."
+            f"There is no plugin named {name!r}.{meant(name, names)} {known} A plugin is a package with an entry point in "
+            f"{GROUP!r}."
         )
     if not active:
         raise PluginError(

@@ -11,7 +11,7 @@ from typing import Any
 from sslplug import discovery
 from sslplug.build import recipe_tags, schema_of
 from sslplug.contracts import Plugin
-from sslplug.errors import RecipeError, UsageError
+from sslplug.errors import RecipeError, UsageError, meant
 from sslplug.recipe import Resolved, Schema, apply_overrides, read_recipe, resolve
 
 _PUBLISHED_FOR = ("data", "views", "encoder", "method", "objective")
@@ -36,7 +36,7 @@ def written(plugin: Plugin, recipe: str | None) -> tuple[dict[str, Any], str]:
     shipped = discovery.recipes_of(plugin)
     if name not in shipped:
         raise UsageError(
-            f"Plugin {plugin.name!r} ships no recipe {name!r}; it has {', '.join(sorted(shipped))}. "
+            f"Plugin {plugin.name!r} ships no recipe {name!r}.{meant(name, shipped)} It has {', '.join(sorted(shipped))}. "
             "Name one of these, or a .yaml file."
         )
     with importlib.resources.as_file(shipped[name]) as file:

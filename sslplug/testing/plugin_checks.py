@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib.util
 import inspect
@@ -17,6 +16,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from sslplug.contracts import API, Component, Options, Plugin
 from sslplug.discovery import GROUP, recipes_of
+from sslplug.errors import meant
 from sslplug.testing.material import Material
 from sslplug.testing.once import NotApplicable
 
@@ -67,9 +67,7 @@ def traits(material: Material) -> str:
     Mend: use the words of the page Conformance, or leave the claim out.
     """
     for trait in sorted(material.plugin.traits - TRAITS.keys()):
-        close = difflib.get_close_matches(trait, TRAITS, n=1)
-        guess = f" Did you mean {close[0]!r}?" if close else ""
-        return f"the trait {trait!r} is unknown; expected some of {', '.join(TRAITS)}.{guess}"
+        return f"the trait {trait!r} is unknown; expected some of {', '.join(TRAITS)}.{meant(trait, TRAITS)}"
     return ""
 
 

@@ -198,7 +198,10 @@ def test_a_run_folder_that_is_not_there(toy: str, tmp_path: Path, capsys: pytest
     ("words", "sentence"),
     [
         (["--plugin", "toi"], "There is no plugin named 'toi'. Did you mean 'toy'?"),
-        (["--plugin", "toy", "--recipe", "crops"], "Plugin 'toy' ships no recipe 'crops'; it has crops-infonce"),
+        (
+            ["--plugin", "toy", "--recipe", "crops"],
+            "Plugin 'toy' ships no recipe 'crops'. Did you mean 'crops-infonce'? It has crops-infonce",
+        ),
         (["--plugin", "toy", "--recipe", "none.yaml"], "Recipe file none.yaml does not exist."),
         (["--plugin", "toy", "--set", "optim.lrr=1"], "optim.lrr: unknown"),
         (["--plugin", "toy", "--set", "train.batch_size=30", "--set", "train.accumulate=4"], "30 does not split into"),
