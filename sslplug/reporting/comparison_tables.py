@@ -42,8 +42,8 @@ def task_sheet(comparison: Comparison) -> Sheet:
     """One row a task: the verdict, the pretrained model it speaks of, and what stands beside it."""
     said = {verdict.task: verdict for verdict in comparison.verdicts}
     columns = [
-        ("task", False), ("pretraining", False), ("by", True), ("than", False), ("metric", False), ("pretrained", True),
-        ("untrained", True), (TREES, True), ("against LightGBM", False), ("up to labels", True), ("cost, s", True),
+        ("task", False), ("pretraining", False), ("up to labels", True), ("by", True), ("than", False), ("metric", False),
+        ("pretrained", True), ("untrained", True), (TREES, True), ("against LightGBM", False), ("cost, s", True),
         ("model", False),
     ]  # fmt: skip
     rows = []
@@ -54,6 +54,7 @@ def task_sheet(comparison: Comparison) -> Sheet:
             (
                 task,
                 Field(verdict.word, strong=True) if verdict else "",
+                "" if verdict is None or verdict.labels is None else f"{100 * verdict.labels:g} %",
                 _gain(verdict, cell.entry),
                 verdict.control if verdict else "",
                 cell.metric if cell.higher_is_better else f"{cell.metric} (smaller is better)",
@@ -61,14 +62,13 @@ def task_sheet(comparison: Comparison) -> Sheet:
                 _number(cell.untrained, cell.entry),
                 _number(cell.trees, cell.entry),
                 "not tested" if cell.outcome is None else OUTCOMES[cell.outcome],
-                "" if verdict is None or verdict.labels is None else f"{100 * verdict.labels:g} %",
                 "" if verdict is None or verdict.seconds is None else f"{verdict.seconds:.0f}",
                 Field(cell.entry, cell.entry),
             )
         )
     note = (
-        "Means with 95 % intervals over seeds or splits. By: the gain over the best control in the metric's unit, with an interval "
-        "that holds for all entries and shares of labels of the task at once."
+        "Means with 95 % intervals over seeds or splits, with the most labels judged. By: the gain over the best control in the "
+        "metric's unit, with so many labels where it helps; its interval holds for all entries and shares of labels at once."
     )
     return sheet("Every task", columns, rows, note)
 
@@ -76,11 +76,14 @@ def task_sheet(comparison: Comparison) -> Sheet:
 def summary_sheet(comparison: Comparison) -> Sheet:
     """The task table's first columns, for a reader in a hurry."""
     whole = task_sheet(comparison)
-    wanted = ("task", "pretraining", "by", "than", "pretrained", TREES)
+    wanted = ("task", "pretraining", "up to labels", "by", "than", "pretrained", TREES)
     places = [whole.headings.index(heading) for heading in wanted]
     rows = [[row[place] for place in places] for row in whole.rows]
     columns = [(whole.headings[place], whole.numbers[place]) for place in places]
-    note = f"{size_text(comparison)}. By: the gain over the best control in the metric's unit, with its interval."
+    note = (
+        f"{size_text(comparison)}. By: the gain over the best control, with so many labels where it helps, with its interval. "
+        f"Pretrained and {TREES}: with the most labels judged."
+    )
     return sheet("Does pretraining help?", columns, rows, note)
 
 
