@@ -359,6 +359,15 @@ def test_without_interactions_no_control_learns_and_that_is_said() -> None:
     assert "no training interactions" in said
 
 
+def test_item_knn_is_left_out_where_nothing_says_what_queries_had() -> None:
+    task, features = world()
+    none = sparse.csr_matrix((USERS, ITEMS), dtype=np.float32)
+    blind = {name: RankingPart(p.queries, p.relevant, none) for name, p in task.parts.items()}
+    scores, said = judged(world(parts=blind, interactions=task.parts["val"].seen)[0], features)
+    assert {score.probe for score in scores} == {"ranking", "popularity", "lightgbm"}
+    assert "item_knn is left out" in said
+
+
 def test_controls_do_not_know_what_validation_asks_of_the_same_row() -> None:
     task, _ = world()
     asked = questions(task, "test")

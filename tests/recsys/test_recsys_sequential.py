@@ -116,7 +116,14 @@ def test_a_wanted_item_that_was_had_before_may_be_answered() -> None:
     part = made.tasks["next-items"].parts["test"]
     assert part.seen[0].indices.tolist() == [1]
     assert part.relevant[0].indices.tolist() == [2]
-    assert data([[1, 2, 1, 2]], seen="none").tasks["next-items"].parts["test"].seen.nnz == 0
+
+
+def test_controls_know_the_history_where_all_items_are_ranked() -> None:
+    for seen in ("history", "none"):
+        part = data([[1, 2, 1, 2], [3, 4, 5]], seen=seen).tasks["next-items"].parts["test"]
+        assert part.profile is not None
+        assert [part.profile[row].indices.tolist() for row in range(2)] == [[1, 2], [3, 4]]
+    assert part.seen.nnz == 0
 
 
 def test_short_users_train_and_are_not_asked_and_long_ones_are_cut() -> None:

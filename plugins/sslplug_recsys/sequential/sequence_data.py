@@ -140,7 +140,7 @@ class SequenceData:
             # What is asked for again may be answered.
             seen = (had - had.multiply(wanted)).tocsr() if self.options.seen == "history" else (0 * had).tocsr()
             seen.eliminate_zeros()
-            parts[name] = RankingPart(number * k + np.arange(k, dtype=np.int64), wanted, seen)
+            parts[name] = RankingPart(number * k + np.arange(k, dtype=np.int64), wanted, seen, profile=had)
         left_out = "all items ranked but those of the history" if self.options.seen == "history" else "all items ranked"
         table = HistoryTable(
             PairTable(train, None, corpus.user_features, corpus.item_features),

@@ -102,10 +102,13 @@ def _controls(
     rankers = Rankers(
         _similar(task, *pair), lambda asked: popularity.scorer(len(asked)), lambda asked: near.scorer(asked.profile)
     )
-    answers = {
-        ("popularity", "raw"): Answer.timed(lambda: _best(rankers.popularity(test), test, depth)),
-        ("item_knn", "raw"): Answer.timed(lambda: _best(rankers.neighbours(test), test, depth)),
-    }
+    answers = {("popularity", "raw"): Answer.timed(lambda: _best(rankers.popularity(test), test, depth))}
+    if test.profile.nnz:
+        answers["item_knn", "raw"] = Answer.timed(lambda: _best(rankers.neighbours(test), test, depth))
+    else:
+        judging.announce(
+            f"{task.name}: nothing says what a query had before (RankingPart.profile), so item_knn is left out."
+        )
     columns = PairColumns(popularity, near, task.pairs, *scaled(task, *pair), options.widest_product)
     return answers | _lambdarank(task, judging, rankers, columns, val, test)
 
