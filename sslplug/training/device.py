@@ -51,6 +51,27 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """On the CPU the same numbers with any count of threads' timings; torch's choice is put back at the end.
+
+    The gradient of ``x[i]``, where ``i`` names a row twice, is otherwise summed by several threads in the order in which they come.
+    On CUDA nothing is changed: what is exact there is a matter of its kernels.
+    """
+    if device.type != "cpu":
+        yield
+        return
+    chosen, lenient = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=lenient or not chosen)
+    torch.utils.deterministic.fill_uninitialized_memory = filled and chosen  # it costs time and changes no number
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(chosen, warn_only=lenient)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+
+
 def seed_dropout(device: torch.device, key: int) -> None:
     """Set torch's global generator of ``device``: dropout is a function of the key, so a restart repeats it."""
     key &= (1 << 63) - 1

@@ -21,7 +21,7 @@ from sslplug.contracts import Options, Progress
 from sslplug.errors import NonFiniteError, UsageError
 from sslplug.randomness import Rng
 from sslplug.training import checkpoint
-from sslplug.training.device import Precision, autocast, seed_dropout
+from sslplug.training.device import Precision, autocast, repeatable, seed_dropout
 from sslplug.training.gradient_cache import cached_backward, require_cacheable
 from sslplug.training.optim import FiniteGradients, OptimOptions, clip_gradient, gradient_norm, learning_rate
 
@@ -115,6 +115,11 @@ def train(run: Run, resume: checkpoint.Checkpoint | None = None) -> Outcome:
     Stopped and resumed at any step, on the CPU the final parameters are bit for bit those of an uninterrupted run.
     Raises NonFiniteError before a bad number reaches the optimiser (the good state is checkpointed first).
     """
+    with repeatable(run.device):
+        return _train(run, resume)
+
+
+def _train(run: Run, resume: checkpoint.Checkpoint | None) -> Outcome:
     options, method, device = run.options, run.method, run.device
     method.train()
     parameters = [p for p in method.parameters() if p.requires_grad]

@@ -136,6 +136,32 @@ def test_stop_and_resume_is_bit_identical(tmp_path: Path, at: int) -> None:
         assert joined[step]["train/loss"] == values["train/loss"], f"the loss at step {step} differs"
 
 
+class Gathers(Noisy):
+    """Asks for rows many times over: the gradient of ``x[i]`` sums over equal ``i``, and threads may do so in any order."""
+
+    def forward(self, batch: Rows, rng: Rng) -> dict[str, Tensor]:
+        rows = self.encoder(torch.cat([batch.values] * 40))
+        picked = torch.randint(len(rows), (60_000,), generator=rng.torch())
+        return {"distance": (rows[picked] * torch.randn(60_000, 1, generator=rng.torch())).square().mean()}
+
+
+def test_runs_repeat_bit_for_bit_with_several_threads(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(threads, 4))
+    try:
+        ends = []
+        for number in range(3):
+            method = Gathers()
+            run(tmp_path / str(number), method, max_steps=6)
+            ends.append(parameters(method))
+    finally:
+        torch.set_num_threads(threads)
+    for end in ends[1:]:
+        assert all(torch.equal(left, right) for left, right in zip(ends[0], end, strict=True))
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
 @pytest.mark.parametrize("most", [4, 6, 8])
 def test_a_run_ends_after_its_most_steps(tmp_path: Path, most: int) -> None:
     """Within an epoch and at its end; rates follow the shorter run, and a stop on the way changes no bit of it."""
