@@ -15,7 +15,19 @@ from pydantic import ValidationError
 from torch import nn
 
 from sslplug.build import recipe_tags, schema_of
-from sslplug.contracts import Component, DataContext, DomainData, Order, Plugin, Tags, Task, View, Views, tasks_of
+from sslplug.contracts import (
+    Component,
+    DataContext,
+    DomainData,
+    Order,
+    Plugin,
+    RawFeatures,
+    Tags,
+    Task,
+    View,
+    Views,
+    tasks_of,
+)
 from sslplug.discovery import recipes_of
 from sslplug.errors import SslplugError
 from sslplug.evaluation import embed
@@ -43,6 +55,7 @@ class Material:
         self._again = Once(self.new_data, "data/contract")
         self._clean = Once(lambda: list(self.data.rows()), "data/rows-fixed")
         self._rows = Once(self._embed_rows, "data/rows-complete")
+        self.raw_features = Once(self._raw_features, "data/raw-features")
         self._plain = Once(self._plain_views, "data/sizes")
         self._made = {name: Once(partial(self._make, name), f"views/{name}/list") for name in plugin.views}
 
@@ -241,6 +254,9 @@ class Material:
     def rows(self) -> Once[dict[str, np.ndarray]]:
         """{level: (n, d)} embeddings of every row by the default recipe's encoder, untrained."""
         return self._rows
+
+    def _raw_features(self) -> dict[str, RawFeatures]:
+        return {name: self.data.raw_features(task) for name, task in self.labelled.items()}
 
     def clean_views(self) -> dict[str, View]:
         """The last clean view of each role: the remainder, as uneven as the data are."""

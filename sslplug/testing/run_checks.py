@@ -200,8 +200,9 @@ def beats_untrained(runs: Runs) -> str:
     _claimed(runs)
     task = _probed(runs)
     longer = runs.longer.own()
-    trained: Any = longer.composed.method.encoder
-    untrained, after = (probe(_rows(runs, encoder, task), task) for encoder in (longer.composed.new_encoder(), trained))
+    before: Any = longer.composed.new_encoder()
+    untrained = probe(embed(before, runs.material.clean, CPU)[task.level], task)
+    after = probe(runs.longer_rows.own()[task.level], task)
     if after > untrained:
         return ""
     return f"accuracy on {task.name!r} is {after:.3f} after {STEPS} steps; expected more than the untrained {untrained:.3f}."
@@ -213,8 +214,7 @@ def spread(runs: Runs) -> str:
     Mend: look for an objective without a repelling part, a missing stop-gradient, or a rate of learning that is too large.
     """
     _claimed(runs)
-    trained: Any = runs.longer.lend().composed.method.encoder
-    rows = torch.from_numpy(_rows(runs, trained, _probed(runs)))
+    rows = torch.from_numpy(runs.longer_rows.lend()[_probed(runs).level])
     found = collapse(health({"view0": rows}), rows.shape[1])
     return f"{found[:-1]}; expected spread embeddings after {STEPS} steps." if found else ""
 
@@ -230,10 +230,6 @@ def _probed(runs: Runs) -> Task:
         if task.kind == "classification" and task.members is None:
             return task
     raise NotApplicable("this data has no classification task.")
-
-
-def _rows(runs: Runs, encoder: Any, task: Task) -> np.ndarray:
-    return embed(encoder, runs.material.clean, CPU)[task.level]
 
 
 def probe(rows: np.ndarray, task: Task) -> float:

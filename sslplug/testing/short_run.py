@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sslplug.build import Composed, compose
+from sslplug.evaluation import embed
 from sslplug.recipe import Resolved
 from sslplug.stages.session import Session
 from sslplug.stages.train import loop_run
@@ -72,6 +74,7 @@ class Runs:
         self.whole = Once(self._whole, "run/trains")
         self.resumed = Once(self._resumed, "run/resume")
         self.longer = Once(self._longer, "run/beats-untrained")
+        self.longer_rows = Once(self._longer_rows, "run/beats-untrained")
 
     def compose(self, resolved: Resolved | None = None, batches: int = BATCHES) -> Composed:
         """The run's finished objects, with the first batches of each epoch alone."""
@@ -117,6 +120,11 @@ class Runs:
         resolved = self._changed(optim, epochs=epochs, observe_every=STEPS)
         with tempfile.TemporaryDirectory(prefix="sslplug-check-") as folder:
             return self._run(resolved, self.compose(resolved, STEPS), Path(folder))
+
+    def _longer_rows(self) -> dict[str, np.ndarray]:
+        """{level: (n, d)} what the longer run's encoder makes of every row."""
+        encoder: Any = self.longer.own().composed.method.encoder
+        return embed(encoder, self.material.clean, CPU)
 
     def _run(
         self,

@@ -159,8 +159,8 @@ def raw_features(material: Material) -> str:
 
     Mend: give NaN for a missing value, finite numbers else, and codes 0, 1, ... where a column is named categorical.
     """
-    for task in _featured(material).values():
-        raw = material.data.raw_features(task)
+    for name, task in _featured(material).items():
+        raw = material.raw_features.own()[name]
         features = raw.values
         instances = len(task.labels) if task.members is None else int(task.members.max()) + 1
         if features.ndim != 2 or (features.shape[0] != instances if task.members is None else features.shape[0] < instances):
@@ -179,8 +179,8 @@ def raw_features_blind(material: Material) -> str:
 
     Mend: compute them from the inputs alone: no target encoding, no selection by label.
     """
-    for task in _featured(material).values():
-        plain = _numbers(material.data.raw_features(task).values)
+    for name, task in _featured(material).items():
+        plain = _numbers(material.raw_features.lend()[name].values)
         blind = _numbers(material.again.raw_features(shuffle_labels(task)).values)
         if not np.array_equal(plain, blind, equal_nan=True):
             return f"raw_features({task.name!r}) changes when the labels are shuffled; expected the same numbers."

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -62,14 +62,15 @@ def repeatable(device: torch.device) -> Iterator[None]:
         yield
         return
     chosen, lenient = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    filling: Any = torch.utils.deterministic
+    filled = filling.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=lenient or not chosen)
-    torch.utils.deterministic.fill_uninitialized_memory = filled and chosen  # it costs time and changes no number
+    filling.fill_uninitialized_memory = filled and chosen  # it costs time and changes no number
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(chosen, warn_only=lenient)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        filling.fill_uninitialized_memory = filled
 
 
 def seed_dropout(device: torch.device, key: int) -> None:
