@@ -14,7 +14,7 @@ from sslplug.randomness import Rng
 from sslplug_lidar.batch import Clouds
 from sslplug_lidar.data import DATA
 from sslplug_lidar.data.cloud_data import CloudData
-from sslplug_lidar.data.cloud_set import CloudSet, pack
+from sslplug_lidar.data.cloud_set import CloudSet, joined, pack
 from sslplug_lidar.data.generated import StreetOptions, street
 from sslplug_lidar.data.options import CloudOptions, SweepOptions
 from sslplug_lidar.data.prepare import centred, cropped, filled, finite, thinned
@@ -386,3 +386,33 @@ def test_options_name_what_they_mean() -> None:
         for name, field in component.options.model_fields.items():
             assert field.description, f"{component.options.__name__}.{name}"
     assert issubclass(SweepOptions, CloudOptions)
+
+
+def test_joined_sets_know_what_either_knew() -> None:
+    one = CloudSet(
+        "one", np.array([0, 1, 3]), np.zeros((3, 3), np.float32), np.ones((3, 1), np.float32), ("intensity",),
+        point_labels=np.array([0, 1, -1]), point_classes=("car", "tree"), before=np.array([-1, 0]), groups=np.array([4, 4]),
+        flow=np.zeros((3, 3), np.float32), splits=(Split(np.array([0]), np.array([1]), np.array([1])),), notes=("a",),
+    )  # fmt: skip
+    two = CloudSet(
+        "two", np.array([0, 2, 3]), np.ones((3, 3), np.float32), np.zeros((3, 1), np.float32), ("intensity",),
+        before=np.array([-1, 0]), poses=np.stack([np.eye(4)] * 2), notes=("b",),
+    )  # fmt: skip
+    both = joined(one, two)
+    assert (both.name, both.notes, both.splits, both.labels) == ("one", ("a", "b"), (), None)
+    assert both.offsets.tolist() == [0, 1, 3, 5, 6]
+    assert both.xyz[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert both.point_labels is not None
+    assert both.point_labels.tolist() == [0, 1, -1, -1, -1, -1]
+    assert both.before is not None
+    assert both.before.tolist() == [-1, 0, -1, 2]
+    assert both.groups is not None
+    assert both.groups.tolist() == [4, 4, 5, 6]
+    assert both.flow is not None
+    assert np.isnan(both.flow).any(1).tolist() == [False] * 3 + [True] * 3
+    assert np.isnan(both.motion(1)).all()
+    assert np.array_equal(both.motion(3), np.eye(4))
+    with pytest.raises(DataError, match=r"one has the channels intensity, two has \(none\)"):
+        joined(one, replace(two, channels=(), features=two.features[:, :0]))
+    with pytest.raises(DataError, match="classes of points car, tree, two has pole"):
+        joined(one, replace(two, point_classes=("pole",)))

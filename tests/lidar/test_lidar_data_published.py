@@ -87,6 +87,16 @@ def test_kitti_objects_are_trained_on_unlabelled_segments_alone(tmp_path: Path) 
     assert 1.0 < np.median(tall) < 2.2
 
 
+def test_streets_from_kitti_are_judged_as_streets_and_trained_on_real_sweeps_alone(tmp_path: Path) -> None:
+    chosen = {"drives": 4, "sweeps": 3, "points": 1000}
+    data, plain = build("street_from_kitti", tmp_path, **chosen), build("street", tmp_path, **chosen)
+    assert data.training.tolist() == [13, 14, 15, 16, 17, 19, 20, 21, 22], "12 simulated sweeps, then 6 and 5 real ones"
+    ours, theirs = data.tasks["point"], plain.tasks["point"]
+    assert np.array_equal(ours.labels, theirs.labels)
+    for part in ("train", "val", "test"):
+        assert np.array_equal(getattr(ours.splits[0], part), getattr(theirs.splits[0], part))
+
+
 def test_voxels_and_shapes(tmp_path: Path) -> None:
     voxels = build("modelnet10_voxels", tmp_path, points=64)
     assert np.bincount(voxels.clouds.labels).tolist() == [889, 465]

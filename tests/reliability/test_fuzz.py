@@ -26,7 +26,7 @@ from sslplug.cli import run
 from sslplug.errors import SslplugError
 from sslplug.recipe import read_recipe, resolve
 from sslplug.recipe_yaml import write_yaml
-from sslplug.stages.recipes import chosen
+from sslplug.stages.recipes import checked, chosen
 from sslplug.testing.toy import TOY as TOY_PLUGIN
 
 EXAMPLES = int(os.environ.get("SSLPLUG_FUZZ", "60"))
@@ -230,8 +230,12 @@ def test_mutated_recipes_of_every_plugin_resolve_or_say_why(
         file.write_bytes(write_yaml(raw).encode("utf-8", "surrogatepass"))
     except Exception:
         return
-    with contextlib.suppress(SslplugError):
-        chosen(loaded, str(file), sets, schema)
+    try:
+        resolved = chosen(loaded, str(file), sets, schema)
+    except SslplugError:
+        return
+    again = checked(resolved.to_dict(), (), schema, "written out")
+    assert again.to_dict() == resolved.to_dict()
 
 
 COMMANDS = (

@@ -60,6 +60,7 @@ def test_names_of_recipes(
     hostile.os.mkfifo(place / "fifo.yaml")
     monkeypatch.chdir(place)
     refused(["train", "--plugin", "toy", "--recipe", word, "--runs", str(place / "runs")], capsys)
+    assert not (place / "runs").exists()
 
 
 @pytest.fixture(scope="module")

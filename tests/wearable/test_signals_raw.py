@@ -15,11 +15,10 @@ def noise(n: int = 6, channels: int = 3, time: int = 100, seed: int = 0) -> np.n
     return np.random.default_rng(seed).normal(size=(n, channels, time)).cumsum(2).astype(np.float32) * 0.2
 
 
-def column(features: np.ndarray, wanted: np.ndarray) -> int:
-    """The number of the column that holds these values; fails where none does."""
+def has(features: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether one column holds these values."""
     near = np.isclose(features, np.asarray(wanted, np.float32)[:, None], rtol=1e-3, atol=1e-4).all(0)
-    assert near.any(), "no column holds these values"
-    return int(near.argmax())
+    return bool(near.any())
 
 
 def test_statistics_are_there() -> None:
@@ -43,20 +42,20 @@ def test_statistics_are_there() -> None:
         np.sqrt((np.diff(channel, axis=1) ** 2).mean(1)),
         (np.diff(np.sign(channel - channel.mean(1, keepdims=True)), axis=1) != 0).mean(1),
     ):
-        column(made, wanted)
+        assert has(made, wanted)
 
 
 def test_relations_of_a_triad_are_there() -> None:
     x = noise()
     made = signal_features(x, RATE, ((0, 1, 2),))
     norm = np.linalg.norm(x.astype(np.float64), axis=1)
-    column(made, norm.mean(1))
-    column(made, norm.std(1))
-    column(made, np.abs(norm - 1).mean(1))
+    assert has(made, norm.mean(1))
+    assert has(made, norm.std(1))
+    assert has(made, np.abs(norm - 1).mean(1))
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        column(made, np.array([np.corrcoef(row[a], row[b])[0, 1] for row in x]))
+        assert has(made, np.array([np.corrcoef(row[a], row[b])[0, 1] for row in x]))
     mean = x.mean(2)
-    column(made, mean[:, 2] / np.linalg.norm(mean, axis=1))
+    assert has(made, mean[:, 2] / np.linalg.norm(mean, axis=1))
 
 
 def test_dominant_frequencies_and_their_entropy() -> None:
@@ -65,9 +64,9 @@ def test_dominant_frequencies_and_their_entropy() -> None:
     pure = np.sin(2 * np.pi * hertz[:, None] * time)
     mixed = pure + 0.5 * np.sin(2 * np.pi * 11 * time)
     made = signal_features(pure[:, None].astype(np.float32), RATE, ())
-    column(made, hertz)
+    assert has(made, hertz)
     both = signal_features(mixed[:, None].astype(np.float32), RATE, ())
-    column(both, hertz)
+    assert has(both, hertz)
     white = signal_features(np.random.default_rng(0).normal(size=(4, 1, 100)).astype(np.float32), RATE, ())
     spread = [
         c for c in range(made.shape[1]) if (white[:, c] > 0.75).all() and (made[:, c] < 0.5).all() and made[:, c].min() > 0
@@ -79,7 +78,7 @@ def test_the_course_is_the_mean_of_pieces() -> None:
     x = noise(channels=1, time=96)
     made = signal_features(x, RATE, ())
     for piece in range(PIECES):
-        column(made, x[:, 0, piece * 12 : (piece + 1) * 12].mean(1))
+        assert has(made, x[:, 0, piece * 12 : (piece + 1) * 12].mean(1))
 
 
 def test_rows_do_not_depend_on_each_other() -> None:
@@ -98,8 +97,8 @@ def test_ragged_rows_are_judged_by_their_own_samples() -> None:
     assert made.shape[0] == 4
     assert np.abs(made).max() < 1e5
     assert np.isfinite(made).all()
-    column(made, lengths)
-    column(made, np.array([x[row, 0, :length].mean() for row, length in enumerate(lengths)]))
+    assert has(made, lengths)
+    assert has(made, np.array([x[row, 0, :length].mean() for row, length in enumerate(lengths)]))
     assert signal_features(x, RATE, (), np.full(4, 60)).shape[1] == made.shape[1]
 
 

@@ -19,6 +19,7 @@ from sslplug_lidar.data import (
     semantic_kitti,
     shape_arrays,
     small_sets,
+    street_from_kitti,
     sydney,
 )
 from sslplug_lidar.data.options import CloudOptions, SweepOptions
@@ -46,6 +47,11 @@ DATA: Mapping[str, Component] = MappingProxyType(
             kitti_objects.KittiObjectOptions,
             kitti_objects.build,
             "boxes of six labelled frames, segments of the KITTI sweeps to pretrain on",
+        ),
+        "street_from_kitti": Component(
+            generated.StreetOptions,
+            street_from_kitti.build,
+            "the drives of street to be judged on, the real sweeps of kitti_sweeps alone to pretrain on",
         ),
         "scan_pair": Component(SweepOptions, small_sets.build_scan_pair, "two registered real scans"),
         "modelnet10_voxels": Component(

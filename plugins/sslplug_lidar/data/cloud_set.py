@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -159,6 +160,53 @@ class CloudSet:
             splits=tuple(splits),
             titles=tuple(self.titles[c] for c in clouds) if self.titles else (),
         )
+
+
+def joined(first: CloudSet, second: CloudSet) -> CloudSet:
+    """The clouds of both in that order, under the name and with the sensor of the first, without splits.
+
+    What one of them does not know is unknown of its clouds. Raises DataError where channels or classes differ.
+    """
+    for what, ours, theirs in (
+        ("channels", first.channels, second.channels),
+        ("classes of clouds", first.classes, second.classes or first.classes),
+        ("classes of points", first.point_classes, second.point_classes or first.point_classes),
+    ):
+        if ours != theirs:
+            raise DataError(
+                f"{first.name} has the {what} {', '.join(ours) or '(none)'}, {second.name} has {', '.join(theirs) or '(none)'}; "
+                "expected the same."
+            )
+    clouds, points = (len(first.lengths), len(second.lengths)), (len(first.xyz), len(second.xyz))
+
+    def both(ours: np.ndarray | None, theirs: np.ndarray | None, counts: tuple[int, int], unknown: Any) -> np.ndarray | None:
+        if ours is None and theirs is None:
+            return None
+        parts = (np.broadcast_to(unknown, (count, *np.shape(unknown))) for count in counts)
+        return np.concatenate([part if known is None else known for known, part in zip((ours, theirs), parts, strict=True)])
+
+    def after(numbers: np.ndarray | None, shift: int) -> np.ndarray | None:
+        return None if numbers is None else np.where(numbers < 0, -1, numbers + shift)
+
+    groups = [np.arange(count) if s.groups is None else s.groups for s, count in zip((first, second), clouds, strict=True)]
+    return CloudSet(
+        first.name,
+        np.concatenate([first.offsets, second.offsets[1:] + points[0]]),
+        np.concatenate([first.xyz, second.xyz]),
+        np.concatenate([first.features, second.features]),
+        first.channels,
+        labels=both(first.labels, second.labels, clouds, -1),
+        classes=first.classes,
+        point_labels=both(first.point_labels, second.point_labels, points, -1),
+        point_classes=first.point_classes,
+        before=both(first.before, after(second.before, clouds[0]), clouds, -1),
+        poses=both(first.poses, second.poses, clouds, np.full((4, 4), np.nan)),
+        flow=both(first.flow, second.flow, points, np.full(3, np.nan, np.float32)),
+        groups=np.concatenate([groups[0], groups[1] + int(groups[0].max(initial=-1)) + 1]),
+        sensor=first.sensor,
+        titles=(*first.titles, *second.titles) if first.titles and second.titles else (),
+        notes=(*first.notes, *second.notes),
+    )
 
 
 def pack(clouds: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
