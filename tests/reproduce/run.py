@@ -39,9 +39,25 @@ SEEDS = {
            for method in ("scarf", "vime", "subtab", "saint", "mae", "infonce", "vicreg", "barlow", "byol")},
     },
     "wearable": {
-        "simclr-har": 5, "byol-har": 5, "vicreg-har": 5, "tstcc-har": 5, "cpc-har": 5, "multitask-har": 5, "spt-har": 5,
+        "simclr-har": 5, "byol-har": 5, "vicreg-har": 5, "tstcc-har": 5, "tstcc-har-release": 5, "cpc-har": 5, "multitask-har": 5,
+        "spt-har": 5, "masked-har": 5, "transform-har": 5, "collossl-dsads": 3, "simclr-dsads": 3, "clan-dsads": 5,
+        "ts2vec-basicmotions": 3, "ts2vec-japanesevowels": 3, "ts2vec-italypower": 3, "ts2vec-gunpoint": 3, "spt-basicmotions": 3,
     },
-    "events": {"coles-physionet": 5, "cpc-physionet": 5, "next-event-physionet": 5, "hybrid-physionet": 5},
+    "events": {
+        "coles-physionet": 5, "cpc-physionet": 5, "next-physionet": 5, "hybrid-physionet": 5, "sum-physionet": 5,
+        "coles-adfa": 3, "next-adfa": 3, "next-adfa-detection": 3, "next-stackoverflow": 3, "next-book-order": 3,
+    },
+    "lidar": {
+        "simclr-lsood4": 3, "byol-lsood4": 3, "pointmae-lsood4": 3, "simclr-kitti-objects": 3, "simclr-radhar": 3,
+        "scoop-kitti": 1, "pointcontrast-kitti": 1, "scoop-street": 1, "flow-street": 1, "equivariant-street": 3, "invariant-street": 3,
+        "pointcontrast-street": 3, "pointcontrast-street-from-kitti": 3, "simclr-loop": 3,
+    },
+    "recsys": {
+        **{f"{method}-gowalla": 1 for method in ("lightgcn", "sgl", "simgcl", "xsimgcl", "directau")},
+        **{f"{method}-lastfm": 3 for method in ("lightgcn", "sgl", "simgcl", "xsimgcl", "directau", "lightgcl")},
+        **{f"{method}-beauty": 1 for method in ("sasrec", "cl4srec", "duorec", "iclrec", "s3rec")},
+        **{f"towers-{method}-ml100k": 3 for method in ("none", "dropout", "rfm", "cfm", "spreadout")},
+    },
 }  # fmt: skip
 """{plugin: {recipe: seeds}}."""
 
@@ -122,17 +138,22 @@ def main() -> None:
     if unknown:
         parser.error(f"no row named {', '.join(unknown)}")
     done = finished(arguments.runs)
+    failed = []
     for name in arguments.recipes or PLUGIN:
         seeds = SEEDS[PLUGIN[name]][name]
         missing = seeds - len(done.get(name, []))
         if missing > 0:
             first = seeds - missing
-            subprocess.run(
+            made = subprocess.run(
                 [sys.executable, "-m", "sslplug", "train", "--plugin", PLUGIN[name], "--recipe", name, "--runs", str(arguments.runs),
                  "--seeds", str(missing), "--set", f"seed={first}"],
-                check=True,
+                check=False,
             )  # fmt: skip
+            if made.returncode:
+                failed.append(name)
     table(arguments.runs)
+    if failed:
+        sys.exit(f"{len(failed)} rows failed, see above: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
