@@ -53,7 +53,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """On the CPU the same numbers with any count of threads' timings; torch's choice is put back at the end.
+    """On the CPU the same numbers whichever thread comes first; torch's choice is put back at the end.
 
     The gradient of ``x[i]``, where ``i`` names a row twice, is otherwise summed by several threads in the order in which they come.
     On CUDA nothing is changed: what is exact there is a matter of its kernels.
