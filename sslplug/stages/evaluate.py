@@ -31,7 +31,7 @@ from sslplug.stages.projection import projection
 from sslplug.stages.report import show
 from sslplug.stages.session import Session, data_context, open_session, recipe_of_run
 from sslplug.training import checkpoint
-from sslplug.training.device import choose_device
+from sslplug.training.device import choose_device, repeatable
 
 
 def evaluate(run: Path, *, overrides: Sequence[str], device: str, data_root: Path | None) -> None:
@@ -72,27 +72,28 @@ def judge_run(session: Session, folder: Path) -> None:
     encoder = composed.method.encoder
     assert isinstance(encoder, torch.nn.Module)  # the Method contract
     began = time.perf_counter()
-    features = {"pretrained": embed(encoder, composed.data.rows(), session.device)}
-    origin = origin_of(checkpoint.model_tensors(encoder), dump(resolved))
-    record(folder, write_levels(folder / "embeddings.parquet", features["pretrained"], composed.data, origin))
-    if options.controls:
-        features["untrained"] = embed(composed.new_encoder(), composed.data.rows(), session.device)
-    probes = []
-    for choice in options.probes:
-        picked = pick(choice, "probe", session.schema)
-        probes.append((picked.name, picked.component.build(picked.options)))
-    scores = judge(
-        list(composed.tasks.values()),
-        features,
-        composed.data.raw_features,
-        probes,
-        LightGbm(options.lightgbm),
-        options,
-        resolved.seed,
-        say,
-    )
-    if options.finetune is not None:
-        scores += _finetuned(session, options)
+    with repeatable(session.device):
+        features = {"pretrained": embed(encoder, composed.data.rows(), session.device)}
+        origin = origin_of(checkpoint.model_tensors(encoder), dump(resolved))
+        record(folder, write_levels(folder / "embeddings.parquet", features["pretrained"], composed.data, origin))
+        if options.controls:
+            features["untrained"] = embed(composed.new_encoder(), composed.data.rows(), session.device)
+        probes = []
+        for choice in options.probes:
+            picked = pick(choice, "probe", session.schema)
+            probes.append((picked.name, picked.component.build(picked.options)))
+        scores = judge(
+            list(composed.tasks.values()),
+            features,
+            composed.data.raw_features,
+            probes,
+            LightGbm(options.lightgbm),
+            options,
+            resolved.seed,
+            say,
+        )
+        if options.finetune is not None:
+            scores += _finetuned(session, options)
     rows = [{**asdict(score), "seed": resolved.seed} for score in scores]
     write_hparams(folder, hparams(resolved), headline(rows))
     _project(session, folder, features["pretrained"])

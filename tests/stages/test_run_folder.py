@@ -20,9 +20,11 @@ from sslplug import discovery
 from sslplug.build import build_data, compose, schema_of
 from sslplug.cli import run
 from sslplug.evaluation.statistics import interval
+from sslplug.stages.evaluate import judge_run, load_method
 from sslplug.stages.recipes import chosen
 from sslplug.stages.report import show
-from sslplug.stages.session import data_context, recipe_of_run
+from sslplug.stages.session import data_context, open_session, recipe_of_run
+from sslplug.training import checkpoint
 
 METRICS = {
     "format", "plugin", "recipe", "seed", "data", "steps", "finished", "collapsed", "diagnostics", "training_seconds",
@@ -263,3 +265,23 @@ def test_doctor_info_recipes_and_plugins_know_the_toy(
     assert "finetune" in said["info"]
     assert "* crops-infonce" in said["recipes"]
     assert "sslplug-toy 1.0" in said["plugins"]
+
+
+def test_a_run_is_judged_in_one_order_whatever_the_threads(toy: str, judged: tuple[Path, Path], tmp_path: Path) -> None:
+    """Every pass through an encoder, those of fine-tuning too, asks torch for the numbers that come out alike each time."""
+    folder = tmp_path / "run"
+    shutil.copytree(judged[0], folder)
+    resolved, schema = recipe_of_run(folder, ["evaluate.fractions=[1.0]", "evaluate.splits=1"])
+    session = open_session(resolved, schema, data_context(None, resolved.seed, False), torch.device("cpu"))
+    load_method(session, checkpoint.newest(folder / "checkpoints")[0])
+    passes: list[tuple[bool, bool, bool]] = []
+    encoder = session.composed.method.encoder
+    assert isinstance(encoder, torch.nn.Module)
+
+    def note(module: torch.nn.Module, given: object) -> None:
+        passes.append((module.training, torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled()))
+
+    encoder.register_forward_pre_hook(note)
+    judge_run(session, folder)
+    assert set(passes) == {(False, False, True), (True, True, True)}
+    assert not torch.are_deterministic_algorithms_enabled()
