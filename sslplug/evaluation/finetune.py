@@ -18,8 +18,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from sslplug.contracts import Embedding, Options, Split, Task, View
 from sslplug.errors import DataError, NonFiniteError
-from sslplug.evaluation.metrics import selection_score
-from sslplug.evaluation.probe import CLASS_KINDS, Prediction, stratified_folds
+from sslplug.evaluation.metrics import selection_order
+from sslplug.evaluation.probe import CLASS_KINDS, Prediction, held_out
 from sslplug.evaluation.search import Space, best_of, log_uniform, settings, zero_or
 from sslplug.randomness import Rng
 
@@ -61,18 +61,16 @@ def finetune(
     encoder  a copy that may be changed: the caller keeps its own
     rows     the clean views that together hold every row in fixed order; one view with training rows is one optimiser step
 
-    The epoch, and with ``tune`` the setting, is chosen by the primary metric on validation rows (a tenth of the training rows,
-    stratified, where there are none); test rows are looked at once, by the chosen one. Numbers are learned in units of the
-    training rows' standard deviation. Torch's global random state is left as it was. Raises DataError where an instance's
-    members lie in different views, where classes are too few or the kind has no head; NonFiniteError where the loss is.
+    The epoch, and with ``tune`` the setting, is chosen by the primary metric on validation rows, ties by the loss there; where
+    there are none, on a stratified fifth of the training rows, as the probes do. Test rows are looked at once, by the chosen
+    one. Numbers are learned in units of the training rows' standard deviation. Torch's global random state is left as it was.
+    Raises DataError where an instance's members lie in different views, where classes are too few or the kind has no head;
+    NonFiniteError where the loss is.
     """
     if task.kind not in CLASS_KINDS | {"regression"}:
         raise DataError(f"Task {task.name!r}: a {task.kind} task cannot be fine-tuned; use a probe.")
-    train, val = split.train, split.val
-    if not len(val):
-        strata = task.labels[train] if task.kind in CLASS_KINDS else np.zeros(len(train))
-        fold = stratified_folds(strata, min(10, max(2, len(train))), seed)
-        train, val = train[fold != 0], train[fold == 0]
+    known = task.labels
+    train, _, val, _ = held_out(split.train, known[split.train], split.val, known[split.val], task.kind, seed)
     classes = np.unique(task.labels[train]) if task.kind in CLASS_KINDS else None
     if classes is not None and len(classes) < 2:
         raise DataError(f"Task {task.name!r}: all {len(train)} training rows are of one class; fine-tuning needs two.")
@@ -84,8 +82,7 @@ def finetune(
         def fit(chosen: FinetuneOptions) -> tuple[Callable[[np.ndarray], Prediction], tuple[float, ...]]:
             torch.manual_seed(draw)
             start = copy.deepcopy(encoder) if options.tune else encoder
-            said, score = _trained(start.to(device), views, task, train, val, classes, chosen)
-            return said, (score,)
+            return _trained(start.to(device), views, task, train, val, classes, chosen)
 
         return best_of(settings(options, SPACE, options.tune, draw), fit)(split.test)
 
@@ -98,8 +95,8 @@ def _trained(
     val: np.ndarray,
     classes: np.ndarray | None,
     options: FinetuneOptions,
-) -> tuple[Callable[[np.ndarray], Prediction], float]:
-    """One setting, at its best epoch: what it says of instances, and its validation score."""
+) -> tuple[Callable[[np.ndarray], Prediction], tuple[float, ...]]:
+    """One setting, at its best epoch: what it says of instances, and how it is compared on validation rows."""
     encoder.eval()
     with torch.no_grad():
         counts = [len(_level(encoder, view, task)) for view in rows]
@@ -127,7 +124,8 @@ def _trained(
         values = values[np.argsort(np.concatenate([share.instances for share in shares]))][order]
         return Prediction(mean + scale * values[:, 0]) if classes is None else Prediction(values, classes)
 
-    best, state, since = -math.inf, {k: v.clone() for k, v in whole.state_dict().items()}, 0
+    best: tuple[float, ...] = (-math.inf,)
+    state, since = {k: v.clone() for k, v in whole.state_dict().items()}, 0
     for epoch in range(options.epochs):
         encoder.train()
         for number in torch.randperm(len(learn)).tolist():
@@ -145,7 +143,7 @@ def _trained(
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward([loss])
             optimiser.step()
-        score = selection_score(task.kind, task.labels[val], said(val))
+        score = selection_order(task.kind, task.labels[val], said(val))
         if score > best:
             best, state, since = score, {k: v.clone() for k, v in whole.state_dict().items()}, 0
         else:

@@ -172,3 +172,23 @@ def selection_score(kind: Kind, labels: np.ndarray, prediction: Prediction) -> f
         return float((prediction.labels == labels).mean())
     value = _primary(kind, labels, prediction)
     return value if higher_is_better(primary(kind)) else -value
+
+
+def selection_order(kind: Kind, labels: np.ndarray, prediction: Prediction) -> tuple[float, float]:
+    """What epochs and settings are compared by, larger is better: the selection score, and where that is equal minus the loss.
+
+    The loss is the mean squared error, or the cross-entropy with unknown classes left out; few validation rows have many ties.
+    """
+    return selection_score(kind, labels, prediction), -_loss(prediction, labels)
+
+
+def _loss(prediction: Prediction, labels: np.ndarray) -> float:
+    if prediction.classes is None:
+        return float(((prediction.values - labels) ** 2).mean())
+    known = np.isin(labels, prediction.classes)
+    if not known.any():
+        return 0.0
+    logits = prediction.values[known]
+    logits = logits - logits.max(axis=1, keepdims=True)
+    chosen = logits[np.arange(len(logits)), np.searchsorted(prediction.classes, labels[known])]
+    return float((np.log(np.exp(logits).sum(axis=1)) - chosen).mean())

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from sslplug.contracts import Kind, Options
 from sslplug.errors import NonFiniteError, UsageError
-from sslplug.evaluation.metrics import selection_score
+from sslplug.evaluation.metrics import selection_order
 from sslplug.evaluation.probe import CLASS_KINDS, Prediction, Scaler, held_out
 from sslplug.evaluation.search import Space, best_of, log_uniform, one_of, settings, uniform, zero_or
 
@@ -210,7 +210,7 @@ class Network:
                 if epoch == 0 and not options.tune:
                     raise NonFiniteError(f"A head's outputs are not finite after one epoch; lower its lr ({options.lr:g}).")
                 break
-            score = (selection_score(kind, y_val, prediction), -_loss(prediction, y_val))
+            score = selection_order(kind, y_val, prediction)
             if score > top:
                 top, state, since = score, copy.deepcopy(network.state_dict()), 0
             else:
@@ -244,16 +244,3 @@ def _batches(rows: int, size: int, device: torch.device) -> list[Tensor]:
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
-
-
-def _loss(prediction: Prediction, labels: np.ndarray) -> float:
-    """Mean squared error, or cross-entropy with unknown classes left out."""
-    if prediction.classes is None:
-        return float(((prediction.values - labels) ** 2).mean())
-    known = np.isin(labels, prediction.classes)
-    if not known.any():
-        return 0.0
-    logits = prediction.values[known]
-    logits = logits - logits.max(axis=1, keepdims=True)
-    chosen = logits[np.arange(len(logits)), np.searchsorted(prediction.classes, labels[known])]
-    return float((np.log(np.exp(logits).sum(axis=1)) - chosen).mean())

@@ -104,6 +104,26 @@ def test_numbers_and_an_empty_validation_part() -> None:
     assert found["rmse"] < 10
 
 
+def test_epochs_that_are_as_good_on_few_validation_rows_differ_by_their_loss() -> None:
+    """Two validation rows are right after the first epoch by luck; the encoder goes on learning all the same."""
+    x, views = world()
+    labels = ((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(np.int64)
+    task = Task("xor", "classification", "cell", labels, [split()], "random")
+    parts = split()
+    first = predictions(
+        encoder(),
+        views,
+        task,
+        Split(parts.train, parts.train, parts.val),
+        OPTIONS.model_copy(update={"epochs": 1}),
+        0,
+        "cpu",
+    )
+    lucky = parts.val[first.labels == labels[parts.val]][:2]
+    found = finetune(encoder(), views, task, Split(parts.train, lucky, parts.test), OPTIONS, 0, "cpu")
+    assert found["accuracy"] > 0.8
+
+
 def test_predictions_meet_their_own_rows() -> None:
     """Test rows in any order over several views: every one is scored against its own label."""
     x, views = world()
