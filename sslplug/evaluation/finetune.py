@@ -1,13 +1,14 @@
 """Fine-tuning: encoder and a linear head trained end to end on a task's training rows, stopped early on validation.
 
-Frozen probes understate masked models (He et al. 2022, MAE, section 4.3); this is the other half of the picture.
+Frozen probes understate masked models (He et al. 2022, MAE, section 4.3); this is the other half of the picture. The head
+starts as the linear probe of the frozen embeddings: a random one distorts what pretraining left, and with few labels the
+end is below the probe (Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution").
 """
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,16 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from sslplug.contracts import Embedding, Options, Split, Task, View
 from sslplug.errors import DataError, NonFiniteError
+from sslplug.evaluation.logistic import Linear, Logistic, LogisticOptions
 from sslplug.evaluation.metrics import selection_order
 from sslplug.evaluation.probe import CLASS_KINDS, Prediction, held_out
+from sslplug.evaluation.ridge import FittedRidge, Ridge, RidgeOptions
 from sslplug.evaluation.search import Space, best_of, log_uniform, settings, zero_or
 from sslplug.randomness import Rng
 
 
 class FinetuneOptions(Options):
-    """Encoder and linear head trained end to end with AdamW on the labels of the training rows."""
+    """Encoder and linear head trained end to end with AdamW on the labels of the training rows, from the linear probe on."""
 
     lr: float = Field(default=1e-3, gt=0, description="AdamW's learning rate, for encoder and head")
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's weight decay")
@@ -78,64 +81,101 @@ def finetune(
     with torch.random.fork_rng(devices=cuda):
         draw = Rng.root(seed).fork("finetune", task.name).key % 2**63
         views = [view.to(device) for view in rows]
-
-        def fit(chosen: FinetuneOptions) -> tuple[Callable[[np.ndarray], Prediction], tuple[float, ...]]:
-            torch.manual_seed(draw)
-            start = copy.deepcopy(encoder) if options.tune else encoder
-            return _trained(start.to(device), views, task, train, val, classes, chosen)
-
-        return best_of(settings(options, SPACE, options.tune, draw), fit)(split.test)
-
-
-def _trained(
-    encoder: nn.Module,
-    rows: Sequence[View],
-    task: Task,
-    train: np.ndarray,
-    val: np.ndarray,
-    classes: np.ndarray | None,
-    options: FinetuneOptions,
-) -> tuple[Callable[[np.ndarray], Prediction], tuple[float, ...]]:
-    """One setting, at its best epoch: what it says of instances, and how it is compared on validation rows."""
-    encoder.eval()
-    with torch.no_grad():
-        counts = [len(_level(encoder, view, task)) for view in rows]
-        width = _joined(_level(encoder, rows[0], task)[:1], torch.zeros(1, _order(task), dtype=torch.int64)).shape[1]
-    device = next(encoder.parameters()).device
-    learn = _shares(task, rows, counts, train, device)
-    head = nn.Linear(width, 1 if classes is None else len(classes)).to(device)
-    mean, scale = (
-        (0.0, 1.0) if classes is not None else (float(task.labels[train].mean()), float(task.labels[train].std()) or 1.0)
-    )
-    # The evaluated encoder may be a teacher, whose parameters ask for no gradient.
-    whole = nn.ModuleList([encoder, head]).requires_grad_(True)
-    optimiser = torch.optim.AdamW(whole.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-
-    def predict(share: _Share) -> Tensor:
-        output: Tensor = head(_joined(_level(encoder, share.view, task), share.members))
-        return output
-
-    def said(instances: np.ndarray) -> Prediction:
-        encoder.eval()
-        shares = _shares(task, rows, counts, instances, device)
+        encoder = encoder.to(device).eval()
         with torch.no_grad():
-            values = torch.cat([predict(share) for share in shares]).to("cpu", torch.float64).numpy()
+            frozen = [_level(encoder, view, task) for view in views]
+        counts = [len(part) for part in frozen]
+        learn, held = (_shares(task, views, counts, part, torch.device(device)) for part in (train, val))
+        head = _probe(frozen, task, train, val, seed).to(device)
+
+        def fit(chosen: FinetuneOptions) -> tuple[_Tuned, tuple[float, ...]]:
+            torch.manual_seed(draw)
+            tuned = _Tuned(copy.deepcopy(encoder) if options.tune else encoder, copy.deepcopy(head), task)
+            return tuned, _train(tuned, learn, held, chosen)
+
+        tuned = best_of(settings(options, SPACE, options.tune, draw), fit)
+        return tuned.said(_shares(task, views, counts, split.test, torch.device(device)), split.test)
+
+
+class _Head(nn.Module):
+    """(m, f) -> (m, outputs): rows standardised once and for all, then a linear map. ``mean`` and ``scale`` are of the labels."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, start: Linear | FittedRidge, mean: float, scale: float) -> None:
+        super().__init__()
+        weights = torch.from_numpy(start.weights.reshape(len(start.weights), -1).T).float()
+        self.linear = nn.Linear(weights.shape[1], weights.shape[0])
+        self.linear.weight = nn.Parameter(weights.contiguous())
+        self.linear.bias = nn.Parameter(torch.as_tensor(np.atleast_1d(start.bias)).float())
+        self.register_buffer("centre", torch.from_numpy(start.scaler.mean).float())
+        self.register_buffer("spread", torch.from_numpy(start.scaler.scale).float())
+        self.classes = start.classes if isinstance(start, Linear) else None
+        self.mean, self.scale = mean, scale
+
+    def forward(self, rows: Tensor) -> Tensor:
+        outputs: Tensor = self.linear((rows - self.centre) / self.spread)
+        return outputs
+
+
+def _probe(frozen: Sequence[Tensor], task: Task, train: np.ndarray, val: np.ndarray, seed: int) -> _Head:
+    """The head to start from: the default linear probe of the frozen embeddings, of standardised labels where they are numbers."""
+    order = np.arange(len(task.labels))[:, None] if task.members is None else task.members
+    rows = torch.cat(list(frozen)).to("cpu")
+    x, held = (_joined(rows, torch.from_numpy(order[part])).numpy() for part in (train, val))
+    labels, mean, scale = task.labels, 0.0, 1.0
+    if task.kind in CLASS_KINDS:
+        return _Head(Logistic(LogisticOptions()).fit(x, labels[train], held, labels[val], task.kind, seed), mean, scale)
+    mean, scale = float(labels[train].mean()), float(labels[train].std()) or 1.0
+    labels = (labels - mean) / scale
+    return _Head(Ridge(RidgeOptions()).fit(x, labels[train], held, labels[val], task.kind, seed), mean, scale)
+
+
+class _Tuned(nn.Module):
+    """Encoder and head as one. The evaluated encoder may be a teacher, whose parameters ask for no gradient; here they do."""
+
+    def __init__(self, encoder: nn.Module, head: _Head, task: Task) -> None:
+        super().__init__()
+        self.encoder, self.head, self.task = encoder, head, task
+        self.requires_grad_(True)
+
+    def forward(self, share: _Share) -> Tensor:
+        """(m, outputs) of a share's instances."""
+        outputs: Tensor = self.head(_joined(_level(self.encoder, share.view, self.task), share.members))
+        return outputs
+
+    def loss(self, share: _Share) -> Tensor:
+        """Cross-entropy, or the mean squared error of standardised labels."""
+        labels, head = self.task.labels[share.instances], self.head
+        outputs = self(share)
+        if head.classes is None:
+            return mse_loss(outputs[:, 0], torch.as_tensor((labels - head.mean) / head.scale).to(outputs))
+        return cross_entropy(outputs, torch.as_tensor(np.searchsorted(head.classes, labels), device=outputs.device))
+
+    def said(self, shares: Sequence[_Share], instances: np.ndarray) -> Prediction:
+        """What is said of the instances of ``shares``, in the order of ``instances``."""
+        self.eval()
+        with torch.no_grad():
+            values = torch.cat([self(share) for share in shares]).to("cpu", torch.float64).numpy()
         order = np.argsort(np.argsort(instances))
         values = values[np.argsort(np.concatenate([share.instances for share in shares]))][order]
-        return Prediction(mean + scale * values[:, 0]) if classes is None else Prediction(values, classes)
+        if self.head.classes is None:
+            return Prediction(self.head.mean + self.head.scale * values[:, 0])
+        return Prediction(values, self.head.classes)
 
-    best: tuple[float, ...] = (-math.inf,)
-    state, since = {k: v.clone() for k, v in whole.state_dict().items()}, 0
+
+def _train(tuned: _Tuned, learn: Sequence[_Share], held: Sequence[_Share], options: FinetuneOptions) -> tuple[float, ...]:
+    """Train one setting and leave it at its best epoch, the start among them; how that one is compared on validation rows."""
+    task = tuned.task
+    val = np.concatenate([share.instances for share in held])
+    optimiser = torch.optim.AdamW(tuned.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+    best: tuple[float, ...] = selection_order(task.kind, task.labels[val], tuned.said(held, val))
+    state, since = copy.deepcopy(tuned.state_dict()), 0
     for epoch in range(options.epochs):
-        encoder.train()
+        tuned.train()
         for number in torch.randperm(len(learn)).tolist():
-            share = learn[number]
-            labels = task.labels[share.instances]
-            if classes is None:
-                target = torch.as_tensor((labels - mean) / scale, dtype=torch.float32, device=device)
-                loss = mse_loss(predict(share)[:, 0], target)
-            else:
-                loss = cross_entropy(predict(share), torch.as_tensor(np.searchsorted(classes, labels), device=device))
+            loss = tuned.loss(learn[number])
             if not bool(torch.isfinite(loss)):
                 raise NonFiniteError(
                     f"Fine-tuning {task.name!r}: the loss is {float(loss)} in epoch {epoch}; lower its lr ({options.lr})."
@@ -143,24 +183,20 @@ def _trained(
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward([loss])
             optimiser.step()
-        score = selection_order(task.kind, task.labels[val], said(val))
+        score = selection_order(task.kind, task.labels[val], tuned.said(held, val))
         if score > best:
-            best, state, since = score, {k: v.clone() for k, v in whole.state_dict().items()}, 0
+            best, state, since = score, copy.deepcopy(tuned.state_dict()), 0
         else:
             since += 1
             if since >= options.patience:
                 break
-    whole.load_state_dict(state)
-    return said, best
+    tuned.load_state_dict(state)
+    return best
 
 
 def _level(encoder: nn.Module, view: View, task: Task) -> Tensor:
     embedding: Embedding = encoder(view)
     return embedding[task.level]
-
-
-def _order(task: Task) -> int:
-    return 1 if task.members is None else int(task.members.shape[1])
 
 
 def _joined(rows: Tensor, members: Tensor) -> Tensor:

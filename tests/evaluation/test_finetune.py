@@ -10,7 +10,9 @@ from sslplug.contracts import Embedding, Split, Task, View
 from sslplug.errors import DataError
 from sslplug.evaluation.finetune import FinetuneOptions
 from sslplug.evaluation.finetune import finetune as predictions
+from sslplug.evaluation.logistic import Logistic, LogisticOptions
 from sslplug.evaluation.metrics import measure
+from sslplug.evaluation.ridge import Ridge, RidgeOptions
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def test_a_teacher_that_asks_for_no_gradient_is_trained_too() -> None:
     task = Task("xor", "classification", "cell", labels, [split()], "random")
     teacher = encoder().requires_grad_(False)
     before = copy.deepcopy(teacher.state_dict())
-    predictions(teacher, views, task, split(), FinetuneOptions(lr=0.02, epochs=2), 0, "cpu")
+    predictions(teacher, views, task, split(), FinetuneOptions(lr=0.02, epochs=20), 0, "cpu")
     assert all(not torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
 
 
@@ -78,6 +80,26 @@ def test_the_encoder_itself_learns() -> None:
     assert still["accuracy"] < 0.65
     assert tuned["accuracy"] > 0.85
     assert list(tuned) == ["accuracy", "macro_f1", "auroc"]
+
+
+def test_training_starts_at_the_linear_probe_and_is_never_worse_than_it_on_validation_rows() -> None:
+    """A rate that does nothing leaves the probe's own predictions; one that ruins all is left behind for them."""
+    x, views = world()
+    start, parts = encoder(), split()
+    with torch.no_grad():
+        rows = torch.cat([start.eval()(view)["cell"] for view in views]).numpy()
+    train, val = rows[parts.train], rows[parts.val]
+    sign = Task("sign", "classification", "cell", (x[:, 2] > 0).astype(np.int64), [parts], "random")
+    number = Task("number", "regression", "cell", 100.0 + 30.0 * x[:, 3], [parts], "random")
+    probes = ((sign, Logistic(LogisticOptions())), (number, Ridge(RidgeOptions())))
+    for task, probe in probes:
+        labels = task.labels
+        fitted = probe.fit(train, labels[parts.train], val, labels[parts.val], task.kind, 0)
+        expected = fitted(rows[parts.test]).values
+        still = predictions(copy.deepcopy(start), views, task, parts, FinetuneOptions(lr=1e-9, epochs=1), 0, "cpu")
+        np.testing.assert_allclose(still.values, expected, rtol=1e-3, atol=1e-3)
+        ruined = predictions(copy.deepcopy(start), views, task, parts, FinetuneOptions(lr=100.0, epochs=3), 0, "cpu")
+        np.testing.assert_allclose(ruined.values, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_repeats_exactly_and_leaves_global_randomness_alone() -> None:
@@ -172,10 +194,10 @@ def test_clusters_and_missing_rows_are_refused() -> None:
 def test_search_chooses_on_validation_and_starts_every_setting_anew() -> None:
     """A useless learning rate is one of the candidates: search leaves it behind, and the test labels play no part."""
     x, views = world()
-    labels = (x[:, 4] > 0).astype(np.int64)
+    labels = ((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(np.int64)
     parts = split()
-    task = Task("sign", "classification", "cell", labels, [parts], "random")
-    still = FinetuneOptions(lr=1e-9, epochs=40)
+    task = Task("xor", "classification", "cell", labels, [parts], "random")
+    still = FinetuneOptions(lr=1e-9, epochs=100, patience=100)
     start = encoder()
     before = copy.deepcopy(start.state_dict())
     alone = finetune(copy.deepcopy(start), views, task, parts, still, 0, "cpu")
@@ -184,6 +206,6 @@ def test_search_chooses_on_validation_and_starts_every_setting_anew() -> None:
     assert all(torch.equal(before[name], value) for name, value in start.state_dict().items())
     other = labels.copy()
     other[parts.test] = 1 - other[parts.test]
-    again = predictions(start, views, Task("sign", "classification", "cell", other, [parts], "random"), parts,
+    again = predictions(start, views, Task("xor", "classification", "cell", other, [parts], "random"), parts,
                         still.model_copy(update={"tune": 6}), 0, "cpu")  # fmt: skip
     assert np.array_equal(searched.values, again.values)
