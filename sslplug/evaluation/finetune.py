@@ -19,6 +19,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from sslplug.contracts import Embedding, Options, Split, Task, View
 from sslplug.errors import DataError, NonFiniteError
+from sslplug.evaluation.columns import instances, level_of
+from sslplug.evaluation.embedding import embed
 from sslplug.evaluation.logistic import Linear, Logistic, LogisticOptions
 from sslplug.evaluation.metrics import selection_order
 from sslplug.evaluation.probe import CLASS_KINDS, Prediction, held_out
@@ -67,30 +69,28 @@ def finetune(
     The epoch, and with ``tune`` the setting, is chosen by the primary metric on validation rows, ties by the loss there; where
     there are none, on a stratified fifth of the training rows, as the probes do. Test rows are looked at once, by the chosen
     one. Numbers are learned in units of the training rows' standard deviation. Torch's global random state is left as it was.
-    Raises DataError where an instance's members lie in different views, where classes are too few or the kind has no head;
-    NonFiniteError where the loss is.
+    Raises DataError where an instance's members lie in different views, where classes are too few, the level is not the
+    encoder's or the kind has no head; NonFiniteError where the loss or an embedding is.
     """
     if task.kind not in CLASS_KINDS | {"regression"}:
         raise DataError(f"Task {task.name!r}: a {task.kind} task cannot be fine-tuned; use a probe.")
-    known = task.labels
-    train, _, val, _ = held_out(split.train, known[split.train], split.val, known[split.val], task.kind, seed)
-    classes = np.unique(task.labels[train]) if task.kind in CLASS_KINDS else None
-    if classes is not None and len(classes) < 2:
+    labels = task.labels
+    train, _, val, _ = held_out(split.train, labels[split.train], split.val, labels[split.val], task.kind, seed)
+    if task.kind in CLASS_KINDS and len(np.unique(labels[train])) < 2:
         raise DataError(f"Task {task.name!r}: all {len(train)} training rows are of one class; fine-tuning needs two.")
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         draw = Rng.root(seed).fork("finetune", task.name).key % 2**63
         views = [view.to(device) for view in rows]
-        encoder = encoder.to(device).eval()
-        with torch.no_grad():
-            frozen = [_level(encoder, view, task) for view in views]
+        encoder = encoder.to(device)
+        frozen = [level_of(task.name, task.level, "given", embed(encoder, [view], device)) for view in views]
         counts = [len(part) for part in frozen]
         learn, held = (_shares(task, views, counts, part, torch.device(device)) for part in (train, val))
-        head = _probe(frozen, task, train, val, seed).to(device)
+        start = _probe(np.concatenate(frozen), task, train, val, seed).to(device)
 
         def fit(chosen: FinetuneOptions) -> tuple[_Tuned, tuple[float, ...]]:
             torch.manual_seed(draw)
-            tuned = _Tuned(copy.deepcopy(encoder) if options.tune else encoder, copy.deepcopy(head), task)
+            tuned = _Tuned(copy.deepcopy(encoder) if options.tune else encoder, copy.deepcopy(start), task)
             return tuned, _train(tuned, learn, held, chosen)
 
         tuned = best_of(settings(options, SPACE, options.tune, draw), fit)
@@ -115,21 +115,21 @@ class _Head(nn.Module):
         self.mean, self.scale = mean, scale
 
     def forward(self, rows: Tensor) -> Tensor:
+        """Scores of classes, or one standardised number a row."""
         outputs: Tensor = self.linear((rows - self.centre) / self.spread)
         return outputs
 
 
-def _probe(frozen: Sequence[Tensor], task: Task, train: np.ndarray, val: np.ndarray, seed: int) -> _Head:
-    """The head to start from: the default linear probe of the frozen embeddings, of standardised labels where they are numbers."""
-    order = np.arange(len(task.labels))[:, None] if task.members is None else task.members
-    rows = torch.cat(list(frozen)).to("cpu")
-    x, held = (_joined(rows, torch.from_numpy(order[part])).numpy() for part in (train, val))
-    labels, mean, scale = task.labels, 0.0, 1.0
+def _probe(rows: np.ndarray, task: Task, train: np.ndarray, val: np.ndarray, seed: int) -> _Head:
+    """The head to start from: the default probe of the frozen (n, d) embeddings, of standardised labels where they are numbers."""
+    columns = np.asarray(instances(task, rows))
+    x, held = columns[train], columns[val]
+    y, y_held = task.labels[train], task.labels[val]
     if task.kind in CLASS_KINDS:
-        return _Head(Logistic(LogisticOptions()).fit(x, labels[train], held, labels[val], task.kind, seed), mean, scale)
-    mean, scale = float(labels[train].mean()), float(labels[train].std()) or 1.0
-    labels = (labels - mean) / scale
-    return _Head(Ridge(RidgeOptions()).fit(x, labels[train], held, labels[val], task.kind, seed), mean, scale)
+        return _Head(Logistic(LogisticOptions()).fit(x, y, held, y_held, task.kind, seed), 0.0, 1.0)
+    mean, scale = float(y.mean()), float(y.std()) or 1.0
+    ridge = Ridge(RidgeOptions()).fit(x, (y - mean) / scale, held, (y_held - mean) / scale, task.kind, seed)
+    return _Head(ridge, mean, scale)
 
 
 class _Tuned(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sslplug.contracts import Embedding, Split, Task, View
-from sslplug.errors import DataError
+from sslplug.errors import DataError, NonFiniteError
 from sslplug.evaluation.finetune import FinetuneOptions
 from sslplug.evaluation.finetune import finetune as predictions
 from sslplug.evaluation.logistic import Logistic, LogisticOptions
@@ -189,6 +189,19 @@ def test_clusters_and_missing_rows_are_refused() -> None:
     task = Task("sign", "classification", "cell", labels, [split()], "random")
     with pytest.raises(DataError, match="the views hold 650 rows"):
         finetune(encoder(), views[:2], task, split(), OPTIONS, 0, "cpu")
+
+
+def test_an_encoder_that_makes_no_numbers_or_another_level_is_refused() -> None:
+    x, views = world()
+    task = Task("sign", "classification", "cell", (x[:, 2] > 0).astype(np.int64), [split()], "random")
+    broken = encoder()
+    with torch.no_grad():
+        broken.layer[0].weight.fill_(torch.nan)
+    with pytest.raises(NonFiniteError, match="level 'cell'"):
+        finetune(broken, views, task, split(), OPTIONS, 0, "cpu")
+    other = Task("sign", "classification", "row", task.labels, [split()], "random")
+    with pytest.raises(DataError, match="judges level 'row', but the given encoder made cell"):
+        finetune(encoder(), views, other, split(), OPTIONS, 0, "cpu")
 
 
 def test_search_chooses_on_validation_and_starts_every_setting_anew() -> None:

@@ -13,6 +13,7 @@ from sslplug.evaluation.metrics import (
     mean_iou,
     measure,
     primary,
+    selection_order,
     selection_score,
 )
 from sslplug.evaluation.probe import Prediction
@@ -74,6 +75,17 @@ def test_numbers_and_clusters_agree_with_scikit_learn() -> None:
 def test_binary_classification_also_ranks() -> None:
     prediction = Prediction(np.array([[0.9, 0.1], [0.2, 0.8]]), np.arange(2))
     assert measure("classification", np.array([0, 1]), prediction)["auroc"] == 1.0
+
+
+def test_equal_scores_are_ordered_by_the_loss_and_unknown_classes_are_left_out_of_it() -> None:
+    sure, unsure = (Prediction(np.array([[size, 0.0], [0.0, size]]), np.array([3, 5])) for size in (4.0, 1.0))
+    labels = np.array([3, 5])
+    (score, best), (same, worse) = (selection_order("classification", labels, said) for said in (sure, unsure))
+    assert score == same == 1.0
+    assert (best, worse) == pytest.approx((-np.log1p(np.exp(-4.0)), -np.log1p(np.exp(-1.0))))
+    half, loss = selection_order("classification", np.array([3, 7]), unsure)
+    assert (half, loss) == (0.5, pytest.approx(worse))
+    assert selection_order("regression", np.array([1.0, 2.0]), Prediction(np.array([2.0, 2.0])))[1] == -0.5
 
 
 def test_direction_and_selection() -> None:
