@@ -4,6 +4,8 @@ FT-Transformer's feature tokeniser (Gorishniy et al. 2021, arXiv:2106.11959, sec
 
     token_c = x_c w_c + b_c    (numeric),    m_c + b_c    (numeric, missing),    E_c[code] + b_c    (categorical)
 
+With pieces, a row of shares and a map of the column stand for x_c and w_c (:mod:`sslplug_tabular.pieces`), and a missing number
+has the shares of the column's centre beside its vector.
 The sum of a row's tokens is the first linear layer of a network on numbers and one-hot codes. It is computed without making
 the tokens, so that MLP, ResNet and transformer read cells through the same parameters.
 """
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from sslplug.contracts import View
 from sslplug_tabular.batch import Rows
+from sslplug_tabular.pieces import Pieces
 from sslplug_tabular.spec import TableSpec
 
 
@@ -34,9 +37,9 @@ class Tokeniser(nn.Module):
     positions: Tensor | None
 
     def __init__(
-        self, spec: TableSpec, width: int, bound: float, reg: bool = False, positions: Tensor | None = None
+        self, spec: TableSpec, width: int, bound: float, pieces: int, reg: bool = False, positions: Tensor | None = None
     ) -> None:
-        """``positions``: (reg + D, width) fixed numbers added to the tokens, or None."""
+        """``pieces`` of a numeric column, 0: the number itself; ``positions``: (reg + D, width) added to the tokens, or None."""
         super().__init__()
 
         def drawn(*shape: int) -> nn.Parameter | None:
@@ -46,7 +49,8 @@ class Tokeniser(nn.Module):
         num, cat = len(spec.numeric), len(spec.categorical)
         first = torch.tensor([0, *spec.cardinalities], dtype=torch.int64).cumsum(0)[:-1][:cat]
         self.num, self.columns = num, spec.width
-        self.weight = drawn(num, width)
+        self.pieces = Pieces(spec, pieces) if pieces else None
+        self.weight = drawn(num * max(pieces, 1), width)
         self.bias = nn.Parameter(torch.empty(spec.width, width).uniform_(-bound, bound))
         lacks = num > 0 and bool(spec.gaps)
         self.missing = nn.Parameter(torch.zeros(num, width)) if lacks else None
@@ -66,7 +70,12 @@ class Tokeniser(nn.Module):
             first = self.reg if self.positions is None else self.reg + self.positions[:1]
             parts.append(first.expand(n, 1, -1))
         if self.weight is not None:
-            tokens = torch.addcmul(own[: self.num], rows.numeric.to(own.dtype)[:, :, None], self.weight)
+            numeric = self._numeric(rows)
+            if self.pieces is None:
+                tokens = torch.addcmul(own[: self.num], numeric, self.weight)
+            else:
+                maps = self.weight.view(self.num, -1, self.weight.shape[1])
+                tokens = torch.baddbmm(own[: self.num, None], numeric.transpose(0, 1), maps).transpose(0, 1)
             if self.missing is not None:
                 tokens = tokens + rows.missing[:, :, None] * self.missing
             parts.append(tokens)
@@ -74,13 +83,20 @@ class Tokeniser(nn.Module):
             parts.append(F.embedding(rows.codes + self.offsets, self.table) + own[self.num :])
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
+    def _numeric(self, rows: Rows) -> Tensor:
+        """(n, num, 1) numbers, or (n, num, count) shares of pieces."""
+        numeric = rows.numeric.to(self.bias.dtype)
+        shares: Tensor = numeric[:, :, None] if self.pieces is None else self.pieces(numeric)
+        return shares
+
     def total(self, rows: Rows, hidden: Tensor | None = None) -> Tensor:
         """(n, width): the sum of each row's column tokens; those of ``hidden`` (n, D) cells are left out."""
         shown = None if hidden is None else (~hidden).to(self.bias.dtype)
         out = self.bias.sum(0).expand(rows.n, -1) if shown is None else shown @ self.bias
         if self.weight is not None:
-            numeric = rows.numeric.to(self.bias.dtype)
-            out = torch.addmm(out, numeric if shown is None else numeric * shown[:, : self.num], self.weight)
+            numeric = self._numeric(rows)
+            numeric = numeric if shown is None else numeric * shown[:, : self.num, None]
+            out = torch.addmm(out, numeric.flatten(1), self.weight)
             if self.missing is not None:
                 missing = rows.missing.to(self.bias.dtype)
                 out = torch.addmm(out, missing if shown is None else missing * shown[:, : self.num], self.missing)

@@ -102,6 +102,23 @@ def test_training_starts_at_the_linear_probe_and_is_never_worse_than_it_on_valid
         np.testing.assert_allclose(ruined.values, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_a_random_head_knows_nothing_of_the_probe_and_learns_all_the_same() -> None:
+    """Its start is chance where the probe's is not; with the encoder it comes to what only both together can say."""
+    x, views = world()
+    sign = Task("sign", "classification", "cell", (x[:, 2] > 0).astype(np.int64), [split()], "random")
+    still = FinetuneOptions(lr=1e-9, epochs=1)
+    at = {
+        head: finetune(encoder(), views, sign, split(), still.model_copy(update={"head": head}), 0, "cpu")["auroc"]
+        for head in ("probe", "random")
+    }
+    assert at["probe"] > 0.8
+    assert at["random"] < 0.7
+    xor = Task("xor", "classification", "cell", ((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(np.int64), [split()], "random")
+    learned = OPTIONS.model_copy(update={"head": "random"})
+    assert finetune(encoder(), views, xor, split(), learned, 0, "cpu")["accuracy"] > 0.85
+    assert finetune(encoder(), views, sign, split(), learned, 0, "cpu")["accuracy"] > 0.9
+
+
 def test_repeats_exactly_and_leaves_global_randomness_alone() -> None:
     x, views = world()
     task = Task("sign", "classification", "cell", (x[:, 2] > 0).astype(np.int64), [split()], "random")
@@ -213,12 +230,12 @@ def test_search_chooses_on_validation_and_starts_every_setting_anew() -> None:
     still = FinetuneOptions(lr=1e-9, epochs=100, patience=100)
     start = encoder()
     before = copy.deepcopy(start.state_dict())
-    alone = finetune(copy.deepcopy(start), views, task, parts, still, 0, "cpu")
-    searched = predictions(start, views, task, parts, still.model_copy(update={"tune": 6}), 0, "cpu")
+    alone = finetune(copy.deepcopy(start), views, task, parts, still, 1, "cpu")
+    searched = predictions(start, views, task, parts, still.model_copy(update={"tune": 6}), 1, "cpu")
     assert measure("classification", labels[parts.test], searched)["accuracy"] > alone["accuracy"] + 0.1
     assert all(torch.equal(before[name], value) for name, value in start.state_dict().items())
     other = labels.copy()
     other[parts.test] = 1 - other[parts.test]
     again = predictions(start, views, Task("xor", "classification", "cell", other, [parts], "random"), parts,
-                        still.model_copy(update={"tune": 6}), 0, "cpu")  # fmt: skip
+                        still.model_copy(update={"tune": 6}), 1, "cpu")  # fmt: skip
     assert np.array_equal(searched.values, again.values)

@@ -25,6 +25,7 @@ from sslplug_tabular.tokeniser import Tokeniser, hidden_cells, mixed
 class FtTransformerOptions(BlockOptions):
     """FT-Transformer's default form; T-JEPA: norm post, activation relu, positions sinusoidal, end projection, row flatten."""
 
+    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
     positions: Literal["none", "sinusoidal"] = Field("none", description="fixed numbers added by a token's place")
     end: Literal["none", "norm", "projection"] = Field(
         "norm", description="after the last block: nothing, a layer norm, or norm - linear - norm (T-JEPA)"
@@ -68,7 +69,7 @@ class FtTransformer(nn.Module):
             "row": width * length if options.row == "flatten" else width, "reg": width, "cell": width
         }  # fmt: skip
         positions = sinusoids(length, width) if options.positions == "sinusoidal" else None
-        self.tokens = Tokeniser(spec, width, width**-0.5, reg=True, positions=positions)
+        self.tokens = Tokeniser(spec, width, width**-0.5, options.pieces, reg=True, positions=positions)
         self.mask = nn.Parameter(torch.zeros(width)) if options.hidden == "token" else None
         self.blocks = nn.ModuleList(
             Block(options, _among_rows(options, length) if options.rows else None, first=number == 0)

@@ -21,6 +21,7 @@ class MlpOptions(Options):
     """SCARF's encoder by default."""
 
     widths: tuple[int, ...] = Field((256, 256, 256, 256), min_length=1, description="output width of each layer")
+    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each activation")
     norm: Literal["none", "batch"] = Field("none", description="batch norm before each activation")
     activate_last: bool = Field(True, description="norm, activation and dropout after the last layer too")
@@ -37,7 +38,7 @@ class Mlp(nn.Module):
         super().__init__()
         widths = options.widths
         self.dims: Mapping[str, int] = {"row": widths[-1]}
-        self.cells = Tokeniser(spec, widths[0], spec.width**-0.5)
+        self.cells = Tokeniser(spec, widths[0], spec.width**-0.5, options.pieces)
         nn.init.zeros_(self.cells.bias)  # D biases add up: from 0 they start as one layer's would
         layers: list[nn.Module] = []
         for number, width in enumerate(widths):

@@ -21,6 +21,7 @@ class ResnetOptions(Options):
     width: int = Field(192, ge=1, description="width between the blocks")
     blocks: int = Field(2, ge=1, description="residual blocks")
     factor: float = Field(2.0, gt=0, description="hidden width of a block, in widths")
+    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
     hidden_dropout: float = Field(0.0, ge=0, lt=1, description="dropout inside a block")
     residual_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on what a block adds")
 
@@ -52,7 +53,7 @@ class Resnet(nn.Module):
     def __init__(self, options: ResnetOptions, spec: TableSpec) -> None:
         super().__init__()
         self.dims: Mapping[str, int] = {"row": options.width}
-        self.cells = Tokeniser(spec, options.width, spec.width**-0.5)
+        self.cells = Tokeniser(spec, options.width, spec.width**-0.5, options.pieces)
         nn.init.zeros_(self.cells.bias)  # D biases add up: from 0 they start as one layer's would
         self.blocks = nn.Sequential(*(ResidualBlock(options) for _ in range(options.blocks)))
         self.end = nn.Sequential(nn.BatchNorm1d(options.width), nn.ReLU())
