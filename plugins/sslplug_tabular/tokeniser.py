@@ -14,12 +14,19 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import View
+from sslplug.contracts import Options, View
 from sslplug_tabular.batch import Rows
 from sslplug_tabular.pieces import Pieces
 from sslplug_tabular.spec import TableSpec
+
+
+class TokeniserOptions(Options):
+    """What every encoder of tables may choose about its cells."""
+
+    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
 
 
 class Tokeniser(nn.Module):

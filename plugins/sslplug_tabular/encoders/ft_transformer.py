@@ -19,13 +19,12 @@ from sslplug_tabular.batch import Rows
 from sslplug_tabular.encoders.attention import RowAttention
 from sslplug_tabular.encoders.block import Block, BlockOptions
 from sslplug_tabular.spec import TableSpec
-from sslplug_tabular.tokeniser import Tokeniser, hidden_cells, mixed
+from sslplug_tabular.tokeniser import Tokeniser, TokeniserOptions, hidden_cells, mixed
 
 
-class FtTransformerOptions(BlockOptions):
+class FtTransformerOptions(BlockOptions, TokeniserOptions):
     """FT-Transformer's default form; T-JEPA: norm post, activation relu, positions sinusoidal, end projection, row flatten."""
 
-    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
     positions: Literal["none", "sinusoidal"] = Field("none", description="fixed numbers added by a token's place")
     end: Literal["none", "norm", "projection"] = Field(
         "norm", description="after the last block: nothing, a layer norm, or norm - linear - norm (T-JEPA)"

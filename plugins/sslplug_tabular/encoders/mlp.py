@@ -10,18 +10,17 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, View
 from sslplug_tabular.batch import Rows
 from sslplug_tabular.column_subsets import SubsetLayout, hidden_in
 from sslplug_tabular.spec import TableSpec
-from sslplug_tabular.tokeniser import Tokeniser, hidden_cells, mixed
+from sslplug_tabular.tokeniser import Tokeniser, TokeniserOptions, hidden_cells, mixed
 
 
-class MlpOptions(Options):
+class MlpOptions(TokeniserOptions):
     """SCARF's encoder by default."""
 
     widths: tuple[int, ...] = Field((256, 256, 256, 256), min_length=1, description="output width of each layer")
-    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each activation")
     norm: Literal["none", "batch"] = Field("none", description="batch norm before each activation")
     activate_last: bool = Field(True, description="norm, activation and dropout after the last layer too")

@@ -10,18 +10,17 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor, nn
 
-from sslplug.contracts import Embedding, Options, View
+from sslplug.contracts import Embedding, View
 from sslplug_tabular.spec import TableSpec
-from sslplug_tabular.tokeniser import Tokeniser, hidden_cells, mixed
+from sslplug_tabular.tokeniser import Tokeniser, TokeniserOptions, hidden_cells, mixed
 
 
-class ResnetOptions(Options):
+class ResnetOptions(TokeniserOptions):
     """Size of the network."""
 
     width: int = Field(192, ge=1, description="width between the blocks")
     blocks: int = Field(2, ge=1, description="residual blocks")
     factor: float = Field(2.0, gt=0, description="hidden width of a block, in widths")
-    pieces: int = Field(0, ge=0, description="most linear pieces of a numeric column; 0: the number as it is")
     hidden_dropout: float = Field(0.0, ge=0, lt=1, description="dropout inside a block")
     residual_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on what a block adds")
 
